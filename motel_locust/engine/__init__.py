@@ -1,0 +1,1 @@
+"""Simulated time: a topology in, columns of spans out."""

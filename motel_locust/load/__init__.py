@@ -1,0 +1,1 @@
+"""The Locust side."""

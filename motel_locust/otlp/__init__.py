@@ -1,0 +1,1 @@
+"""Columns to OTLP bytes, and what becomes of them."""

@@ -1,0 +1,1 @@
+"""The topology language: what a person writes, read and checked."""
