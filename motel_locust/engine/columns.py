@@ -1,0 +1,197 @@
+"""Spans as columns: what the engine hands to an encoder.
+
+Shape words: ``rows`` spans of one shape in one batch; ``traces`` traces of the batch; ``chosen``
+those rows of a shape that carry a link. Every array is built once and never written to again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Value: TypeAlias = str | bool | int | float
+
+
+class Kind(IntEnum):
+    """``Span.SpanKind`` of opentelemetry/proto/trace/v1/trace.proto."""
+
+    INTERNAL = 1
+    SERVER = 2
+    CLIENT = 3
+    PRODUCER = 4
+    CONSUMER = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """The same value on every row; has no column. A tuple is an array of strings."""
+
+    key: str
+    value: Value | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few values. Column: int64[rows], the index into ``options``."""
+
+    key: str
+    options: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number from ``low`` to ``high``, both included. Column: int64[rows]."""
+
+    key: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Double:
+    """A floating-point number. Column: float64[rows]."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Text around a running number: ``number.join(parts)``. Column: int64[rows], at least 1."""
+
+    key: str
+    parts: tuple[str, ...]
+
+
+Attribute: TypeAlias = Constant | Choice | Integer | Double | Numbered
+ValueColumn: TypeAlias = "NDArray[np.int64] | NDArray[np.float64] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class EventShape:
+    """An event that every row has, ``delay_ns`` after its span's start."""
+
+    name: str
+    delay_ns: int
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkShape:
+    """A link to the latest span of another operation, on the rows that found one."""
+
+    attributes: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What all rows of a block have in common: everything of a span but its columns.
+
+    A failed row has status ERROR with ``message`` and, after the topology's events, an event
+    ``exception`` at its end with attributes ``exception.type`` (``EXCEPTION_TYPE``) and
+    ``exception.message`` (``exception_message``).
+    """
+
+    service: str
+    name: str
+    kind: Kind
+    has_parent: bool
+    attributes: tuple[Attribute, ...]
+    events: tuple[EventShape, ...] = ()
+    links: tuple[LinkShape, ...] = ()
+    message: str = "synthetic error"
+    exception_message: str = "synthetic error"
+
+
+EXCEPTION_TYPE = "*errors.errorString"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinkColumns:
+    """The links that the rows of one shape have for one ``LinkShape``.
+
+    chosen    int64[chosen]   rows of the shape's columns, ascending
+    trace_id  V16[chosen]
+    span_id   uint64[chosen]  little-endian bytes are the id's bytes
+    values    one column per attribute of the link's shape, over ``chosen``
+    """
+
+    chosen: NDArray[np.int64]
+    trace_id: NDArray[np.void]
+    span_id: NDArray[np.uint64]
+    values: tuple[ValueColumn, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """The spans of one shape in one batch, in order of release: arrays of equal length.
+
+    trace      int64[rows]    index of the trace in the batch; ascending unless in real time
+    span_id    uint64[rows]   little-endian bytes are the id's bytes; never 0
+    parent_id  uint64[rows]   as ``span_id``; None where the shape has no parent
+    start_ns   int64[rows]    Unix time
+    end_ns     int64[rows]    Unix time, not before ``start_ns``; ascending if in real time
+    failed     bool[rows]     True where the span's status is ERROR
+    values     one column per attribute of the shape, None for a ``Constant``
+    events     one tuple of columns per event of the shape, as ``values``
+    links      one per link of the shape
+    """
+
+    shape: Shape
+    trace: NDArray[np.int64]
+    span_id: NDArray[np.uint64]
+    parent_id: NDArray[np.uint64] | None
+    start_ns: NDArray[np.int64]
+    end_ns: NDArray[np.int64]
+    failed: NDArray[np.bool_]
+    values: tuple[ValueColumn, ...]
+    events: tuple[tuple[ValueColumn, ...], ...] = ()
+    links: tuple[LinkColumns, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The simulation's counters; two of them add up."""
+
+    traces: int = 0
+    spans: int = 0
+    errors: int = 0
+    failed_traces: int = 0
+    timeouts: int = 0
+    retries: int = 0
+    spans_bounded: int = 0
+    spans_cut: int = 0
+    queue_rejections: int = 0
+    circuit_breaker_trips: int = 0
+    circuit_breaker_opens: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The spans of the traces that arrive in a stretch of time, ready to be encoded and let out.
+
+    The batch leaves in parts: part *i* holds what is released from ``edges_ns[i]`` (included) to
+    ``edges_ns[i + 1]`` (excluded; the last part has no end).
+
+    trace_id    V16[traces]     ids in order of arrival
+    arrival_ns  int64[traces]   Unix time, ascending
+    columns     one per shape that occurs
+    edges_ns    int64[parts]    Unix times of ticks, ascending
+    rows        int64[columns, parts + 1]   part *i* of ``columns[c]`` is its rows
+                ``rows[c, i]`` to ``rows[c, i + 1]``
+    counts      one per part
+    """
+
+    trace_id: NDArray[np.void]
+    arrival_ns: NDArray[np.int64]
+    columns: tuple[Columns, ...]
+    edges_ns: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    counts: tuple[Counts, ...]

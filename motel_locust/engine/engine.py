@@ -1,0 +1,281 @@
+"""The engine: users and a topology in, batches of spans out, in simulated time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from motel_locust.engine import draws, scenarios
+from motel_locust.engine.assembly import NOTHING, Assembly
+from motel_locust.engine.plan import Plan
+from motel_locust.engine.schedule import TICK_NS, Schedule
+from motel_locust.engine.shapes import Shapes
+from motel_locust.engine.state import State, Tick
+from motel_locust.engine.traffic import Timeline
+from motel_locust.engine.walk import Walk
+from motel_locust.topology import linking
+from motel_locust.topology.model import Sequence
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from motel_locust.engine.columns import Batch
+    from motel_locust.engine.links import History, Latest
+    from motel_locust.topology.model import Operation, Topology
+    from motel_locust.topology.traffic import Arrivals
+
+# Below a thousand traces a batch costs mostly its calls into NumPy, above two thousand it no longer
+# fits the caches; the spans keep one walk within a slice of the event loop.
+MOST_TRACES: Final = 2_000
+MOST_SPANS: Final = 16_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """A walked stretch of time: what to go back to when users change inside it."""
+
+    start_ns: int
+    nth: int
+    arrival_ns: NDArray[np.int64]
+    history: Mapping[str, History]
+    latest: Mapping[str, Latest]
+    states: Mapping[str, State]
+
+
+class Engine:
+    """One topology, run by any number of users.
+
+    Time is simulated: nanoseconds since *epoch_ns*, a Unix time. Everything is a pure function of
+    the topology, the seed and the joins and leaves; how far and in which steps it is walked, and
+    when, changes nothing.
+
+    Args:
+        topology: what every user runs.
+        seed: fixes all draws.
+        name: tells apart engines that share a seed, so that no trace id is made twice.
+        worker: the index of this process in its cluster, below *stride*.
+        stride: more than the index of any worker; 1 on a single process.
+        epoch_ns: when the test begins, Unix time.
+        rate_per_s: scales all traffic so that the file's own rate becomes this; None keeps it.
+        arrivals: ``paced`` or ``poisson``; None for what the file says.
+        max_spans_per_trace: no new span once a trace has as many.
+        label_scenarios: puts the names of the active scenarios on every span.
+        realtime: a span is released at its end, not with its trace.
+        time_offset_ns: added to all times of spans.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        seed: int,
+        epoch_ns: int,
+        name: str = "",
+        worker: int = 0,
+        stride: int = 1,
+        rate_per_s: float | None = None,
+        arrivals: Arrivals | None = None,
+        max_spans_per_trace: int = 10_000,
+        label_scenarios: bool = False,
+        realtime: bool = False,
+        time_offset_ns: int = 0,
+    ) -> None:
+        self.topology, self.walked_ns = topology, 0
+        self._seed = draws.key(seed, name)
+        self._worker, self._stride, self._nth = worker, stride, 0
+        self._epoch_ns, self._origin_ns = epoch_ns, epoch_ns + time_offset_ns
+        self._limit, self._label, self._realtime = max_spans_per_trace, label_scenarios, realtime
+        assert topology.traffic is not None, "a topology without traffic has no arrivals"
+        self._schedule = Schedule(
+            Timeline(topology, rate_per_s=rate_per_s),
+            arrivals=arrivals or topology.traffic.arrivals or "paced",
+            key=draws.key(self._seed, "arrivals"),
+        )
+        self._boundaries = scenarios.boundaries(topology)
+        self._shapes = Shapes(topology, seed=self._seed)
+        self._plans: dict[tuple[int, ...], Plan] = {}
+        self._ids = draws.TraceIds(self._seed)
+        self._assembly = Assembly(self._ids, self._numbering(), epoch_ns, realtime, self._limit)
+        self._latest: Mapping[str, Latest] = {}
+        self._guarded = [ref for ref, each in self._plan(0).operations.items() if each.guarded]
+        self._states: dict[str, State] = {ref: State() for ref in self._guarded}
+        self._tick = -1
+        self._ticks: dict[str, Tick] = {}
+        self._departed = False
+        self._batch_traces = MOST_TRACES // 10
+        self._stretches: deque[Stretch] = deque(maxlen=64)
+
+    def join(self, user: int, at_ns: int) -> None:
+        """Let *user* begin at *at_ns*, the start of a tick of which nothing is released yet.
+
+        If the engine has walked beyond, it goes back: ``walked_ns`` becomes *at_ns*, and what
+        arrives from there on and was handed out already never existed.
+
+        Raises:
+            ValueError: *at_ns* is not the start of a tick, or lies too far back.
+        """
+        self._go_back(at_ns)
+        self._schedule.join(user, at_ns)
+
+    def leave(self, user: int, at_ns: int) -> None:
+        """Let *user* end at *at_ns*; otherwise as :meth:`join`."""
+        self._go_back(at_ns)
+        self._schedule.leave(user, at_ns)
+        self._departed = True
+
+    def share(self, users: int | None, at_ns: int) -> None:
+        """Divide the topology's rate among *users* from *at_ns* on; otherwise as :meth:`join`.
+
+        None: every user brings the whole rate.
+        """
+        self._go_back(at_ns)
+        self._schedule.share(users, at_ns)
+
+    def rate(self, t_ns: int) -> float:
+        """Return the traces per second that all users together make at *t_ns*."""
+        return self._schedule.rate(t_ns)
+
+    def active(self, t_ns: int) -> tuple[str, ...]:
+        """Return the names of the scenarios active at *t_ns*."""
+        found = scenarios.active(self.topology, t_ns)
+        return tuple(self.topology.scenarios[index].name for index in found)
+
+    def number(self, trace_id: bytes) -> int | None:
+        """Return the number of the trace *trace_id*, None if this engine did not make it."""
+        return self._ids.number(trace_id)
+
+    def walk(self, until_ns: int) -> Batch:
+        """Walk the next stretch of time and return its spans; it may have none.
+
+        The stretch ends at *until_ns*, or sooner: where enough traces have come together, at the
+        next start or end of a scenario, and, in real time and where operations keep state, at the
+        next tick.
+        """
+        start_ns = self.walked_ns
+        if self._departed:
+            self._schedule.forget(self._stretches[0].start_ns if self._stretches else start_ns)
+            self._departed = False
+        stop_ns = self._stop(start_ns, until_ns)
+        arrival_ns = self._schedule.due(start_ns, stop_ns)
+        before = Stretch(start_ns, self._nth, arrival_ns, {}, self._latest, dict(self._states))
+        self.walked_ns = stop_ns
+        if not arrival_ns.size:
+            self._stretches.append(before)
+            return NOTHING
+        number = (self._nth + np.arange(arrival_ns.size)) * self._stride + self._worker
+        trace_key = self._ids.keys(number)
+        ticks = self._enter(start_ns // TICK_NS)
+        walk = Walk(
+            self._plan(start_ns),
+            number=number,
+            trace_key=trace_key,
+            arrival_ns=arrival_ns + self._origin_ns,
+            limit=self._limit,
+            ticks=ticks,
+            origin_ns=self._origin_ns,
+        )
+        history = walk.links.settle(trace_key, self._latest)
+        batch = self._assembly.batch(walk, arrival_ns // TICK_NS, history)
+        self._stretches.append(replace(before, history=history))
+        self._latest = {ref: each.at(arrival_ns.size) for ref, each in history.items()}
+        self._states |= {ref: tick.value() for ref, tick in ticks.items()}
+        self._nth += arrival_ns.size
+        self._learn(batch)
+        return self._with_openings(batch, before.states) if ticks else batch
+
+    def _with_openings(self, batch: Batch, before: Mapping[str, State]) -> Batch:
+        """Count the breakers that opened since *before*: with the first part, as ticks have one."""
+        opened = sum(state.openings - before[ref].openings for ref, state in self._states.items())
+        first, *others = batch.counts
+        counts = replace(first, circuit_breaker_opens=opened)
+        return replace(batch, counts=(counts, *others))
+
+    def _stop(self, start_ns: int, until_ns: int) -> int:
+        """Return where the stretch from *start_ns* ends."""
+        stop_ns = until_ns
+        following = self._boundaries.searchsorted(start_ns, "right")
+        if following < self._boundaries.size:
+            stop_ns = min(stop_ns, int(self._boundaries[following]))
+        if self._guarded or self._realtime:
+            stop_ns = min(stop_ns, (start_ns // TICK_NS + 1) * TICK_NS)
+        if self._guarded:
+            return stop_ns
+        return self._schedule.horizon(start_ns, traces=self._batch_traces, at_most_ns=stop_ns)
+
+    def _learn(self, batch: Batch) -> None:
+        """Size the next batch by the spans of this one's traces."""
+        spans = sum(each.trace.size for each in batch.columns)
+        fitting = MOST_SPANS * batch.trace_id.size // spans
+        self._batch_traces = max(1, min(MOST_TRACES, fitting))
+
+    def _plan(self, t_ns: int) -> Plan:
+        active = scenarios.active(self.topology, t_ns)
+        if active not in self._plans:
+            self._plans[active] = Plan(
+                self.topology,
+                active,
+                seed=self._seed,
+                shapes=self._shapes,
+                label_scenarios=self._label,
+            )
+        return self._plans[active]
+
+    def _numbering(self) -> dict[str, int]:
+        """Return the most spans of an operation in one trace, for those with numbered texts.
+
+        Over all sets of scenarios: were it to shrink when one ends, numbers would repeat.
+        """
+        refs = [
+            ref
+            for ref, (service, name) in linking.operations(self.topology).items()
+            if _numbers(self.topology, ref, self.topology.services[service].operations[name])
+        ]
+        if not refs:
+            return {}
+        plans = [self._plan(t_ns) for t_ns in (0, *self._boundaries.tolist())]
+        return {ref: max(plan.most(ref) for plan in plans) for ref in refs}
+
+    def _enter(self, tick: int) -> Mapping[str, Tick]:
+        """Return the guarded operations' state in *tick*; the same until the tick is over."""
+        if tick != self._tick:
+            self._tick = tick
+            self._ticks = {}
+            for ref in self._guarded:
+                operation = self._plan(0).operations[ref].model
+                self._ticks[ref] = Tick(operation, self._states[ref], tick)
+        return self._ticks
+
+    def _go_back(self, at_ns: int) -> None:
+        if at_ns % TICK_NS:
+            raise ValueError(f"{at_ns} ns is not the start of a tick of {TICK_NS} ns")
+        if at_ns >= self.walked_ns:
+            return
+        while self._stretches:
+            last = self._stretches.pop()
+            self._nth, self._latest, self._states = last.nth, last.latest, dict(last.states)
+            self._tick, self._ticks = -1, {}
+            self.walked_ns = last.start_ns
+            if last.start_ns <= at_ns:
+                # Only plain topologies walk beyond a tick, so there is no state to cut in two.
+                kept = int(last.arrival_ns.searchsorted(at_ns))
+                self._nth += kept
+                if kept:
+                    self._latest = {ref: each.at(kept) for ref, each in last.history.items()}
+                self._stretches.append(replace(last, arrival_ns=last.arrival_ns[:kept]))
+                self.walked_ns = at_ns
+                return
+        raise ValueError(f"cannot go back to {at_ns} ns: {self.walked_ns} ns is the earliest known")
+
+
+def _numbers(topology: Topology, ref: str, operation: Operation) -> bool:
+    """Return whether any value of *operation* carries a number, in whatever scenario."""
+    drawn = [operation.attributes]
+    drawn += [event.attributes for event in operation.events]
+    drawn += [link.attributes for link in operation.links]
+    drawn += [each.override[ref].attributes for each in topology.scenarios if ref in each.override]
+    return any(isinstance(generator, Sequence) for each in drawn for generator in each.values())

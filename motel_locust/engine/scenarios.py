@@ -1,0 +1,124 @@
+"""Scenarios: which are active when, and what an operation and the traffic then are.
+
+A scenario is known by its index in the file. A set of active ones is a tuple of indexes in merge
+order: priority ascending, ties in file order; later ones win. Merging reads models and makes new
+values; no model is ever changed by it, so nothing outlives its scenario's window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from motel_locust.topology import linking
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from motel_locust.topology.model import Call, Generator, Operation, Topology, Traffic
+    from motel_locust.topology.quantities import DurationDistribution
+
+Active: TypeAlias = tuple[int, ...]
+
+# A window may be written that ends after the last instant of 64 bits, in the year 2262 and later.
+_LATEST_NS: Final = 2**63 - 1
+
+
+def boundaries(topology: Topology) -> NDArray[np.int64]:
+    """Return the instants at which scenarios start or end: sorted, unique, ns since the epoch.
+
+    A start belongs to the new set, and so does an end, to the set without the ended one.
+    """
+    starts = [each.at for each in topology.scenarios]
+    ends = [each.at + each.duration for each in topology.scenarios]
+    return np.unique(np.array([*starts, *(min(end, _LATEST_NS) for end in ends)], np.int64))
+
+
+def active(topology: Topology, t_ns: int) -> Active:
+    """Return the scenarios active at *t_ns*, in merge order."""
+    found = [
+        index
+        for index, each in enumerate(topology.scenarios)
+        if each.at <= t_ns < each.at + each.duration
+    ]
+    # The sort is stable: ties stay in file order.
+    return tuple(sorted(found, key=lambda index: topology.scenarios[index].priority))
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What an operation does under a set of scenarios.
+
+    Each attribute and call comes with a name that stays the same whatever else is active, so that
+    a scenario moves no draw but those of what it changes: ``c2`` for the operation's own third
+    call, ``s1.web.home.c0`` for the first one that scenario 1 adds to it; ``o`` for an attribute
+    as the operation defines it, ``s1`` as scenario 1 does.
+    """
+
+    duration: DurationDistribution
+    error_rate: float
+    attributes: Mapping[str, tuple[str, Generator]]
+    calls: tuple[tuple[str, Call], ...]
+
+
+def effective(topology: Topology, ref: str, scenarios: Active) -> Effective:
+    """Return what the operation *ref* does while *scenarios* are active."""
+    operation = _operation(topology, ref)
+    duration, error_rate = operation.duration, operation.error_rate
+    attributes = {key: ("o", each) for key, each in operation.attributes.items()}
+    added: list[tuple[str, Call]] = []
+    removed: set[str] = set()
+    for scenario in scenarios:
+        override = topology.scenarios[scenario].override.get(ref)
+        if override is None:
+            continue
+        if override.duration is not None:
+            duration = override.duration
+        if override.error_rate is not None:
+            error_rate = override.error_rate
+        attributes |= {key: (f"s{scenario}", each) for key, each in override.attributes.items()}
+        added += [
+            (f"s{scenario}.{ref}.c{index}", call) for index, call in enumerate(override.add_calls)
+        ]
+        removed |= set(override.remove_calls)
+    own = [
+        (f"c{index}", call)
+        for index, call in enumerate(operation.calls)
+        if call.target not in removed
+    ]
+    return Effective(duration, error_rate, attributes, (*own, *added))
+
+
+def traffic(topology: Topology, scenarios: Active) -> Traffic:
+    """Return the traffic in force while *scenarios* are active.
+
+    Raises:
+        ValueError: the topology has no traffic, as in replay mode.
+    """
+    if topology.traffic is None:
+        raise ValueError("a topology without traffic has no schedule")
+    own = [topology.scenarios[scenario].traffic for scenario in scenarios]
+    return next((each for each in reversed(own) if each is not None), topology.traffic)
+
+
+def roots(topology: Topology, scenarios: Active) -> dict[str, float]:
+    """Return the root operations in force while *scenarios* are active, with their weights.
+
+    A scenario's traffic changes the roots only if it names some.
+    """
+    in_force = traffic(topology, scenarios)
+    return linking.roots(topology, topology.traffic if in_force.roots is None else in_force)
+
+
+def _operation(topology: Topology, ref: str) -> Operation:
+    # Not by linking.operations, which sorts them all: this is asked for each operation in turn.
+    for service_name, service in topology.services.items():
+        if ref.startswith(f"{service_name}."):
+            operation = service.operations.get(ref.removeprefix(f"{service_name}."))
+            if operation is not None:
+                return operation
+    raise KeyError(ref)

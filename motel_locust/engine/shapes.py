@@ -1,0 +1,192 @@
+"""Shapes: what all spans of an operation, reached in one way, have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from motel_locust.engine import draws
+from motel_locust.engine.columns import EventShape, Kind, LinkShape, Shape
+from motel_locust.engine.values import (
+    Definition,
+    Drawing,
+    compile_constant,
+    compile_generator,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from motel_locust.engine.scenarios import Effective
+    from motel_locust.topology.model import Generator, Operation, Service, Topology
+
+CIRCUIT_OPEN = "circuit_open"
+QUEUE_FULL = "queue_full"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShapePlan:
+    """A shape, and how the columns of its values are drawn.
+
+    ``drawing`` covers the shape's attributes, then those of its events, in order; ``links`` has the
+    operation linked to and a drawing per link.
+    """
+
+    shape: Shape
+    drawing: Drawing
+    links: tuple[tuple[str, Drawing], ...] = ()
+    rejection: str | None = None
+
+    @property
+    def numbered(self) -> bool:
+        """Whether any value carries the number of its span."""
+        return self.drawing.numbered or any(drawing.numbered for _, drawing in self.links)
+
+
+class Shapes:
+    """The shapes of one topology; equal ones are made once, whatever scenarios are active."""
+
+    def __init__(self, topology: Topology, *, seed: int) -> None:
+        self._topology, self._seed = topology, seed
+        self._made: dict[tuple[object, ...], ShapePlan] = {}
+
+    def declared_baggage(self, service: str, operation: str) -> dict[str, str]:
+        """Return what *operation* adds to the baggage that it and its callees see."""
+        owner, own = self._models(service, operation)
+        return {**owner.baggage, **own.baggage}
+
+    def of(
+        self,
+        service: str,
+        operation: str,
+        *,
+        effective: Effective,
+        kind: Kind,
+        has_parent: bool,
+        baggage: Mapping[str, str],
+        labels: tuple[str, ...] | None,
+    ) -> ShapePlan:
+        """Return the shape of an admitted request.
+
+        *baggage* is what the span sees, *labels* the names of the active scenarios, None where
+        spans do not carry them.
+        """
+        owner, own = self._models(service, operation)
+        shows = own.baggage_as_attributes
+        if shows is None:
+            shows = owner.baggage_as_attributes or False
+        shown = baggage if shows else {}
+        definitions = tuple((name, where) for name, (where, _) in effective.attributes.items())
+        made = (service, operation, kind, has_parent, tuple(shown.items()), definitions, labels)
+        if made not in self._made:
+            self._made[made] = self._admitted(
+                service,
+                operation,
+                effective,
+                kind,
+                has_parent=has_parent,
+                shown=shown,
+                labels=labels,
+            )
+        return self._made[made]
+
+    def rejected(
+        self,
+        service: str,
+        operation: str,
+        *,
+        reason: str,
+        kind: Kind,
+        has_parent: bool,
+        labels: tuple[str, ...] | None,
+    ) -> ShapePlan:
+        """Return the shape of a request that a breaker or a queue refused for *reason*."""
+        made = (service, operation, kind, has_parent, reason, labels)
+        if made not in self._made:
+            drawing = Drawing(
+                [
+                    *self._synthetic(service, operation, labels),
+                    compile_constant("synth.rejected", value=True),
+                    compile_constant("synth.rejection_reason", reason),
+                ]
+            )
+            shape = Shape(
+                service,
+                operation,
+                kind,
+                has_parent,
+                drawing.attributes,
+                message=reason,
+                exception_message=f"rejected: {reason}",
+            )
+            self._made[made] = ShapePlan(shape, drawing, rejection=reason)
+        return self._made[made]
+
+    def _models(self, service: str, operation: str) -> tuple[Service, Operation]:
+        owner = self._topology.services[service]
+        return owner, owner.operations[operation]
+
+    def _synthetic(
+        self, service: str, operation: str, labels: tuple[str, ...] | None
+    ) -> list[Definition]:
+        found = [
+            compile_constant("synth.service", service),
+            compile_constant("synth.operation", operation),
+        ]
+        if labels is not None:
+            found.append(compile_constant("synth.scenarios", labels))
+        return found
+
+    def _admitted(
+        self,
+        service: str,
+        operation: str,
+        effective: Effective,
+        kind: Kind,
+        *,
+        has_parent: bool,
+        shown: Mapping[str, str],
+        labels: tuple[str, ...] | None,
+    ) -> ShapePlan:
+        owner, own = self._models(service, operation)
+        place = (self._seed, service, operation)
+        # What loses is never drawn; later wins.
+        merged = {each.attribute.key: each for each in self._synthetic(service, operation, labels)}
+        merged |= {key: compile_constant(key, value) for key, value in owner.attributes.items()}
+        merged |= {
+            key: compile_generator(
+                key, generator, purpose=draws.key(*place, "attribute", key, where)
+            )
+            for key, (where, generator) in effective.attributes.items()
+        }
+        merged |= {f"baggage.{k}": compile_constant(f"baggage.{k}", v) for k, v in shown.items()}
+        definitions = list(merged.values())
+        count = len(definitions)
+        events = []
+        for index, event in enumerate(own.events):
+            found = _compile(event.attributes, *place, "event", index)
+            definitions += found
+            attributes = tuple(each.attribute for each in found)
+            events.append(EventShape(event.name, event.delay, attributes))
+        links = tuple(
+            (link.ref, Drawing(_compile(link.attributes, *place, "link", link.ref)))
+            for link in own.links
+        )
+        drawing = Drawing(definitions)
+        shape = Shape(
+            service,
+            operation,
+            kind,
+            has_parent,
+            drawing.attributes[:count],
+            events=tuple(events),
+            links=tuple(LinkShape(drawing.attributes) for _, drawing in links),
+        )
+        return ShapePlan(shape, drawing, links)
+
+
+def _compile(attributes: Mapping[str, Generator], *place: object) -> list[Definition]:
+    return [
+        compile_generator(key, generator, purpose=draws.key(*place, key))
+        for key, generator in attributes.items()
+    ]

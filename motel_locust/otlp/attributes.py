@@ -1,0 +1,193 @@
+"""Attributes as segments, cut from messages that opentelemetry-proto serialised.
+
+Protobuf messages merge by concatenation: the bytes of ``Span(attributes=[...])`` are what those
+attributes add to a span. The value comes last in its field, so a field with a value to fill in is a
+*head*, all bytes of a sample but those of its value, and a column behind it.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+
+from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered
+from motel_locust.otlp.segments import ByWidth, Column, Enclosed, Stamp, Table
+from motel_locust.otlp.wire import (
+    LONGEST_PADDED,
+    MOST_DIGITS,
+    decimals,
+    digit_counts,
+    varint,
+    varint_width,
+    varint_widths,
+    varints,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from google.protobuf.message import Message
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from motel_locust.engine.columns import Attribute, Value
+    from motel_locust.otlp.segments import Part, Segment
+
+Owner: TypeAlias = "type[Span | Span.Event | Span.Link]"
+"""The class of the messages that carry attributes."""
+
+MOST_COMBINATIONS = 512
+MOST_TABLE_BYTES = 1 << 18
+"""Choices are fused up to these limits: one gather for several draws, out of a table in cache."""
+
+
+def head(sample: Message, value: bytes) -> bytes:
+    """Return the bytes of *sample* but for those of *value*, with which they end."""
+    content = sample.SerializeToString()
+    assert value, "a sample needs a value"
+    assert content.endswith(value), "the value is not the last of its message"
+    return content[: -len(value)]
+
+
+def any_value(value: Value | tuple[str, ...]) -> AnyValue:
+    """Return *value* as OTLP has it; a tuple is an array of strings."""
+    match value:
+        case bool():
+            return AnyValue(bool_value=value)
+        case int():
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+        case str():
+            return AnyValue(string_value=value)
+        case tuple():
+            return AnyValue(array_value=ArrayValue(values=map(any_value, value)))
+
+
+def key_values(attributes: Mapping[str, Value | tuple[str, ...]]) -> list[KeyValue]:
+    """Return *attributes* as OTLP has them."""
+    return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
+
+
+def content_segments(
+    owner: Owner, parts: Sequence[Part], attributes: Sequence[Attribute], *, first: int
+) -> list[Segment]:
+    """Return the segments of an *owner* message with *parts* and *attributes*.
+
+    Attribute *i* reads column ``first + i`` of the frame. The last segment is a stamp, of *parts*
+    and all attributes of fixed width; those before it may reach into it.
+    """
+    fixed = list(parts)
+    varying: list[Segment] = []
+    choices: dict[int, list[bytes]] = {}
+    for source, attribute in enumerate(attributes, first):
+        match attribute:
+            case Constant(key, value):
+                fixed.append(_attribute(owner, key, value))
+            case Numbered(key, (text,)):
+                fixed.append(_attribute(owner, key, text))
+            case Double(key):
+                fixed += _double(owner, key, source)
+            case Integer(key, low, high) if width := _common_width(low, high):
+                fixed += _integer(owner, key, source, width)
+            case Integer(key, low, high):
+                varying.append(_varying_integer(owner, key, source, low, high))
+            case Numbered(key, texts):
+                varying.append(_numbered(owner, key, source, texts))
+            case Choice(key, options):
+                choices[source] = [_attribute(owner, key, option) for option in options]
+    stamp = Stamp(fixed)
+    reach = stamp.bounds.least
+    tables = [Table(group, reach=reach) for group in _fused(choices, reach=reach)]
+    return [*tables, *varying, stamp]
+
+
+def message_field(tag: bytes, content: Sequence[Segment]) -> Segment:
+    """Return an embedded message, its tag and length included, as one segment."""
+    match content:
+        case [Stamp() as stamp]:
+            return Stamp([tag + varint(stamp.bounds.most), *stamp.parts])
+        case _:
+            return Enclosed(tag, content)
+
+
+def _attribute(owner: Owner, key: str, value: Value | tuple[str, ...]) -> bytes:
+    return owner(attributes=key_values({key: value})).SerializeToString()
+
+
+def _head(owner: Owner, key: str, sample: Value, value: bytes) -> bytes:
+    return head(owner(attributes=key_values({key: sample})), value)
+
+
+def _double(owner: Owner, key: str, source: int) -> list[Part]:
+    return [_head(owner, key, 0.5, struct.pack("<d", 0.5)), Column(source, "<f8")]
+
+
+def _common_width(low: int, high: int) -> int | None:
+    """Return a width that fits the varints of *low* to *high*, if need be padded."""
+    shortest, longest = varint_width(low), varint_width(high)
+    if (low < 0) == (high < 0) and shortest == longest:
+        return longest
+    return longest if low >= 0 and longest <= LONGEST_PADDED else None
+
+
+def _integer(owner: Owner, key: str, source: int, width: int) -> list[Part]:
+    sample = _sample_integer(width)
+    encode = partial(varints, width=width)
+    return [_head(owner, key, sample, varint(sample)), Column(source, f"V{width}", encode)]
+
+
+def _varying_integer(owner: Owner, key: str, source: int, low: int, high: int) -> ByWidth:
+    widths = range(varint_width(max(low, 0)), varint_width(high) + 1)
+    stamps = {
+        width: Stamp(
+            [
+                _head(owner, key, _sample_integer(width), varint(_sample_integer(width))),
+                Column(0, f"V{width}"),
+            ]
+        )
+        for width in (*widths, *([varint_width(low)] if low < 0 else []))
+    }
+    return ByWidth(source, stamps, widths=varint_widths, encode=varints)
+
+
+def _sample_integer(width: int) -> int:
+    """Return an int64 whose varint has *width* bytes."""
+    return -1 if width == varint_width(-1) else (1 << 7 * width) - 1
+
+
+def _numbered(owner: Owner, key: str, source: int, texts: Sequence[str]) -> ByWidth:
+    stamps = {}
+    for digits in range(1, MOST_DIGITS + 1):
+        sample = ("0" * digits).join(texts)
+        parts: list[Part] = [_head(owner, key, sample, sample[len(texts[0]) :].encode())]
+        for text in texts[1:]:
+            parts += [Column(0, f"V{digits}"), text.encode()]
+        stamps[digits] = Stamp(parts)
+    return ByWidth(source, stamps, widths=digit_counts, encode=decimals)
+
+
+def _fused(choices: Mapping[int, list[bytes]], *, reach: int) -> Iterator[dict[int, list[bytes]]]:
+    """Yield *choices* in groups small enough for a table each."""
+    group: dict[int, list[bytes]] = {}
+    combinations, longest, difference = 1, 0, 0
+    for source, options in choices.items():
+        widths = [len(option) for option in options]
+        combinations *= len(options)
+        longest += max(widths)
+        difference += max(widths) - min(widths)
+        fits = (
+            combinations <= MOST_COMBINATIONS
+            and combinations * longest <= MOST_TABLE_BYTES
+            and difference <= reach
+        )
+        if group and not fits:
+            yield group
+            group = {}
+            combinations, longest = len(options), max(widths)
+            difference = max(widths) - min(widths)
+        group[source] = options
+    if group:
+        yield group

@@ -1,0 +1,104 @@
+"""Blocks of encoded spans, and where to cut them so that no parcel grows too large.
+
+A *block* is the encoded spans of one shape in a batch. A *cut* is a row of every block,
+int64[blocks]: what lies before it goes into an earlier parcel. Shape words: ``blocks``, as many as
+the batch has columns; ``cuts``, one more than there are stretches between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+Cut: TypeAlias = "NDArray[np.int64]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """The encoded spans of one shape.
+
+    trace     int64[rows]      index of the trace in the batch
+    offsets   int64[rows + 1]  row *i* is ``content[offsets[i] : offsets[i + 1]]``
+    """
+
+    service: str
+    trace: NDArray[np.int64]
+    content: memoryview
+    offsets: NDArray[np.int64]
+
+
+def byte_offsets(blocks: Sequence[Block], cuts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where in the content of each block the *cuts* are; both int64[cuts, blocks]."""
+    offsets = np.empty_like(cuts)
+    for number, block in enumerate(blocks):
+        offsets[:, number] = block.offsets[cuts[:, number]]
+    return offsets
+
+
+def sizes_between(blocks: Sequence[Block], cuts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the bytes between neighbours of *cuts*, int64[cuts, blocks]: int64[cuts - 1]."""
+    sizes: NDArray[np.int64] = np.diff(byte_offsets(blocks, cuts), axis=0).sum(axis=1)
+    return sizes
+
+
+def cut_further(blocks: Sequence[Block], start: Cut, stop: Cut, *, max_bytes: int) -> list[Cut]:
+    """Return the cuts from *start* to *stop*, both included, such that no stretch is too large.
+
+    A stretch of more than *max_bytes* is a single span. Traces stay whole but for those that alone
+    have more, and for rows that are not in the order of traces.
+    """
+    cuts = [start]
+    for cut in [*_between_traces(blocks, start, stop, max_bytes), stop]:
+        cuts += _between_spans(blocks, cuts[-1], cut, max_bytes)
+        cuts.append(cut)
+    # Where the last span or trace of a stretch is too large by itself, two cuts are equal.
+    return [cut for cut, following in pairwise(cuts) if (cut < following).any()] + [stop]
+
+
+def _between_traces(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: int) -> list[Cut]:
+    """Return cuts between traces, as few as the limit allows; none without order of traces."""
+    runs = [slice(*rows) for rows in zip(start.tolist(), stop.tolist(), strict=True)]
+    traces = [block.trace[run] for block, run in zip(blocks, runs, strict=True)]
+    if any((trace[1:] < trace[:-1]).any() for trace in traces):
+        return []
+    first = min(int(trace[0]) for trace in traces if len(trace))
+    last = max(int(trace[-1]) for trace in traces if len(trace))
+    size = np.zeros(last - first + 1, np.int64)
+    for block, run, trace in zip(blocks, runs, traces, strict=True):
+        np.add.at(size, trace - first, np.diff(block.offsets)[run])
+    end = size.cumsum()
+    cuts: list[Cut] = []
+    behind, done = 0, 0  # traces and bytes before the last cut
+    while end[-1] - done > max_bytes:
+        # The first trace that does not fit; the one after the cut goes on alone if it must.
+        behind = max(int(end.searchsorted(done + max_bytes, "right")), behind + 1)
+        done = end[behind - 1]
+        rows = [trace.searchsorted(first + behind) for trace in traces]
+        cuts.append(start + np.array(rows, np.int64))
+    return cuts
+
+
+def _between_spans(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: int) -> list[Cut]:
+    """Return cuts between spans, block after block, where the limit asks for them."""
+    cuts: list[Cut] = []
+    here, carried = start.copy(), 0  # carried: bytes since the last cut, of earlier blocks
+    for number, block in enumerate(blocks):
+        row, last = int(start[number]), int(stop[number])
+        while carried + block.offsets[last] - block.offsets[row] > max_bytes:
+            room = block.offsets[row] + max_bytes - carried
+            fits = int(block.offsets.searchsorted(room, "right")) - 1
+            row = max(fits, row if carried else row + 1)
+            here[number] = row
+            cuts.append(here.copy())
+            carried = 0
+        carried += int(block.offsets[last] - block.offsets[row])
+        here[number] = last
+    return cuts

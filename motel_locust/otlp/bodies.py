@@ -1,0 +1,121 @@
+"""Bodies of trace requests: encoded spans under the resource and the scope of their service.
+
+ExportTraceServiceRequest
+  resource_spans: one for each service
+    resource
+    scope_spans: one
+      scope
+      spans
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+
+from motel_locust import __version__
+from motel_locust.otlp.attributes import key_values
+from motel_locust.otlp.wire import field_tag, varint, varint_width
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from motel_locust.otlp.parcels import Parcel
+
+NAME = "motel-locust"
+"""Of our scope, and of the SDK that a resource names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands before a service's spans in a body."""
+
+    resource: bytes  # the field ResourceSpans.resource
+    scope: bytes  # the field ScopeSpans.scope
+
+    RESOURCE_SPANS: ClassVar = field_tag(
+        ExportTraceServiceRequest(resource_spans=[ResourceSpans()])
+    )
+    SCOPE_SPANS: ClassVar = field_tag(ResourceSpans(scope_spans=[ScopeSpans()]))
+
+    def before(self, size: int) -> bytes:
+        """Return everything that stands before *size* bytes of spans."""
+        scope = self.SCOPE_SPANS + varint(len(self.scope) + size) + self.scope
+        length = len(self.resource) + len(scope) + size
+        return self.RESOURCE_SPANS + varint(length) + self.resource + scope
+
+    def with_spans(self, size: int) -> int:
+        """Return how many bytes *size* bytes of spans and all that stands before them are."""
+        for tag, field in ((self.SCOPE_SPANS, self.scope), (self.RESOURCE_SPANS, self.resource)):
+            size += len(field)
+            size += len(tag) + varint_width(size)
+        return size
+
+
+def encode_heads(
+    resources: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]
+) -> dict[str, Head]:
+    """Return the head of every service.
+
+    Args:
+        resources: each service's own resource attributes, by the service's name.
+        environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them. A
+            service's own win over these; its name and our version win over all.
+    """
+    scope = InstrumentationScope(
+        name=NAME,
+        version=__version__,
+        attributes=key_values({"motel.synthetic": True}),
+    )
+    heads = {}
+    for service, own in resources.items():
+        attributes = {
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.name": NAME,
+            "telemetry.sdk.version": __version__,
+            **environment,
+            **own,
+            "service.name": service,
+            "motel.version": __version__,
+        }
+        resource = Resource(attributes=key_values(attributes))
+        heads[service] = Head(
+            resource=ResourceSpans(resource=resource).SerializeToString(),
+            scope=ScopeSpans(scope=scope).SerializeToString(),
+        )
+    return heads
+
+
+class BodyBuilder:
+    """Collects parcels into one body; *heads* are those of `encode_heads`."""
+
+    def __init__(self, heads: Mapping[str, Head]) -> None:
+        self._heads = heads
+        self._pieces: dict[str, list[memoryview]] = {}
+        self._sizes: dict[str, int] = {}
+        self.spans = 0
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body as it stands: what `build` would return."""
+        return sum(self._heads[service].with_spans(size) for service, size in self._sizes.items())
+
+    def add(self, parcel: Parcel) -> None:
+        """Add the spans of *parcel*."""
+        for service, pieces in parcel.pieces.items():
+            self._pieces.setdefault(service, []).extend(pieces)
+            self._sizes[service] = self._sizes.get(service, 0) + sum(map(len, pieces))
+        self.spans += parcel.spans
+
+    def build(self) -> bytes:
+        """Return the body: one complete ``ExportTraceServiceRequest``, every service in it once."""
+        body: list[bytes | memoryview] = []
+        for service, pieces in self._pieces.items():
+            body.append(self._heads[service].before(self._sizes[service]))
+            body += pieces
+        return b"".join(body)

@@ -1,0 +1,40 @@
+"""Requests as lines of OTLP JSON, as the Collector's file exporter writes them.
+
+OTLP JSON is protobuf's mapping to JSON, but for this: ids are hexadecimal, and enumerations are
+numbers (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding).
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from typing import Any, Final
+
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
+
+
+def request_line(content: bytes) -> str:
+    """Return the ``ExportTraceServiceRequest`` *content* as one line, without its end."""
+    request = ExportTraceServiceRequest.FromString(content)
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                span.status.SetInParent()  # the file exporter writes an empty status too
+    fields = MessageToDict(request, use_integers_for_enums=True)
+    return json.dumps(_with_hexadecimal_ids(fields), ensure_ascii=False, separators=(",", ":"))
+
+
+def _with_hexadecimal_ids(value: Any) -> Any:
+    match value:
+        case dict():
+            return {
+                key: b64decode(inner).hex() if key in IDS else _with_hexadecimal_ids(inner)
+                for key, inner in value.items()
+            }
+        case list():
+            return [_with_hexadecimal_ids(inner) for inner in value]
+        case _:
+            return value

@@ -1,0 +1,209 @@
+"""How the value of an attribute is made: six forms, told apart by their key."""
+
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    AliasPath,
+    BeforeValidator,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
+
+from motel_locust.topology.diagnostics import Mistake, Mistakes, listed
+from motel_locust.topology.document import Entries, Items, is_null
+from motel_locust.topology.kinds import (
+    Multiplier,
+    Name,
+    Number,
+    Probability,
+    Text,
+    WholeNumber,
+    any_value,
+    entries_of,
+    items_of,
+    pairs_of,
+    whole_number,
+)
+from motel_locust.topology.part import Part, unknown_key
+from motel_locust.topology.scalars import print_value
+
+Value = str | bool | int | float
+"""An attribute's value; lists, mappings and timestamps have become text in Go's print form."""
+
+_MAX_WEIGHTS: Final = 2**63 - 1
+
+
+class Form(Part):
+    """One way to make an attribute's value."""
+
+    title: ClassVar[str] = "attribute"
+
+
+class Constant(Form):
+    """Always the same value: ``{value: GET}``."""
+
+    value: Annotated[Value, BeforeValidator(any_value)]
+    """Any YAML value, typed as it is written: ``200`` is a number, ``"200"`` a text."""
+
+
+def _pair(pair: tuple[Any, Any]) -> tuple[Value, int]:
+    """Return a value and its weight; a null weight counts as 0."""
+    value = any_value(pair[0])
+    try:
+        weight = 0 if is_null(pair[1]) else whole_number(pair[1])
+    except Mistake as mistake:
+        message = f"weight of {print_value(value)}: {mistake}"
+        raise Mistake(mistake.code, message, path=(1,), complete=True) from None
+    if weight <= 0:
+        message = f"weight {weight} of {print_value(value)} is not above 0"
+        raise Mistake("out-of-range", message, path=(1,), complete=True)
+    return value, weight
+
+
+def _sum_fits(pairs: tuple[tuple[Value, int], ...]) -> tuple[tuple[Value, int], ...]:
+    if sum(weight for _, weight in pairs) > _MAX_WEIGHTS:
+        raise Mistake("out-of-range", "must have weights that add up to at most 2^63 - 1")
+    return pairs
+
+
+class Choice(Form):
+    """One of several values, each with a weight: ``{values: {200: 97, 404: 2, 503: 1}}``."""
+
+    values: Annotated[
+        tuple[Annotated[tuple[Value, int], BeforeValidator(_pair)], ...],
+        BeforeValidator(pairs_of),
+        AfterValidator(_sum_fits),
+        WithJsonSchema(
+            {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+        ),
+    ]
+    """Values and weights; a value is drawn with probability weight / sum of weights."""
+
+
+class Sequence(Form):
+    """A text with a running number: ``{sequence: "req-{n}"}``."""
+
+    sequence: Text
+    """Every ``{n}`` is replaced by the number."""
+
+
+class Chance(Form):
+    """True with a probability, else false: ``{probability: 0.7}``."""
+
+    probability: Probability
+    """From 0, never, to 1, always."""
+
+
+class Range(Form):
+    """A whole number, each equally likely: ``{range: [200, 9000]}``."""
+
+    low: WholeNumber = Field(validation_alias=AliasChoices("low", AliasPath("range", 0)))
+    """The least number, included."""
+    high: WholeNumber = Field(validation_alias=AliasChoices("high", AliasPath("range", 1)))
+    """The greatest number, included."""
+
+    @classmethod
+    def keys(cls) -> tuple[str, ...]:
+        """Return the key for both ends, beside the ends themselves."""
+        return ("range", *super().keys())
+
+    @classmethod
+    def read_fields(cls, value: object) -> dict[str, Any]:
+        """Return the two ends as a list."""
+        fields = super().read_fields(value)
+        if "range" in fields:
+            ends = items_of(fields["range"], path=("range",))
+            if len(ends) != 2:
+                message = f"must be two numbers, least and greatest; found {len(ends)}"
+                raise Mistake("out-of-range", f"{message}", path=("range",))
+            fields["range"] = ends
+        return fields
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            message = f"begins at {self.low}, above its end {self.high}"
+            raise Mistake("out-of-range", message, path=("range",))
+        return self
+
+
+class Normal(Form):
+    """A number, normally distributed: ``{distribution: {mean: 0.8, stddev: 0.1}}``."""
+
+    mean: Number = Field(
+        default=0.0, validation_alias=AliasChoices("mean", AliasPath("distribution", "mean"))
+    )
+    """The middle; what is drawn is neither rounded nor bounded."""
+    stddev: Multiplier = Field(
+        default=0.0, validation_alias=AliasChoices("stddev", AliasPath("distribution", "stddev"))
+    )
+    """The standard deviation."""
+
+    @classmethod
+    def keys(cls) -> tuple[str, ...]:
+        """Return the key for both parameters, beside the parameters themselves."""
+        return ("distribution", *super().keys())
+
+    @classmethod
+    def read_fields(cls, value: object) -> dict[str, Any]:
+        """Return the parameters as a mapping without nulls."""
+        fields = super().read_fields(value)
+        if "distribution" in fields:
+            parameters = entries_of(fields["distribution"], path=("distribution",))
+            unknown = [key for key in parameters if key not in ("mean", "stddev")]
+            if unknown:
+                raise Mistakes(
+                    unknown_key(key, ("mean", "stddev"), "distribution", path=("distribution",))
+                    for key in unknown
+                )
+            fields["distribution"] = {
+                key: inner for key, inner in parameters.items() if not is_null(inner)
+            }
+        return fields
+
+
+_FORMS: Final[dict[str, type[Form]]] = {
+    "value": Constant,
+    "values": Choice,
+    "sequence": Sequence,
+    "probability": Chance,
+    "range": Range,
+    "distribution": Normal,
+}
+
+
+def _generator(value: object) -> Form:
+    """Return the form that *value* is written in, read."""
+    if isinstance(value, Form):
+        return value
+    fields = Form.read_fields(value)
+    unknown = [key for key in fields if key not in _FORMS]
+    if unknown:
+        raise Mistakes(unknown_key(key, tuple(_FORMS), Form.title) for key in unknown)
+    given = [key for key, inner in fields.items() if not _unset(key, inner)]
+    if len(given) != 1:
+        found = f"found {listed(given, 'and')}" if given else "found none"
+        raise Mistake("generator-form", f"needs exactly one of {listed(_FORMS)}; {found}")
+    return _FORMS[given[0]].model_validate({given[0]: fields[given[0]]})
+
+
+def _unset(key: str, value: object) -> bool:
+    if is_null(value):
+        return True
+    if key == "sequence":
+        return getattr(value, "text", value) == ""
+    if key in ("values", "range"):
+        return (isinstance(value, Entries | Items) and value.size == 1) or value in ([], {}, ())
+    return False
+
+
+Generator = Constant | Choice | Sequence | Chance | Range | Normal
+"""How an attribute's value is made: exactly one of the six forms."""
+
+Attributes = Annotated[
+    dict[Name, Annotated[Generator, BeforeValidator(_generator)]], BeforeValidator(entries_of)
+]
+"""A mapping of attribute names to generators."""

@@ -1,0 +1,150 @@
+"""The topology language: what may be written, and what it means.
+
+The models are the reference of the language. Times are nanoseconds, ratios are from 0 to 1, and a
+ref is ``service.operation``. Names and references between the parts are checked by
+:mod:`motel_locust.topology.rules`, when a file is read.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from motel_locust.topology.diagnostics import Mistake
+from motel_locust.topology.generators import (
+    Attributes,
+    Chance,
+    Choice,
+    Constant,
+    Generator,
+    Normal,
+    Range,
+    Sequence,
+    Value,
+)
+from motel_locust.topology.kinds import (
+    EMPTY_IS_UNSET,
+    Text,
+    entries_of,
+    items_of,
+    text,
+    unknown_word,
+    whole_number,
+)
+from motel_locust.topology.part import Part
+from motel_locust.topology.quantities import DurationDistribution, NumberDistribution, Rate
+from motel_locust.topology.scenarios import Override, Scenario
+from motel_locust.topology.services import (
+    Backpressure,
+    Call,
+    CircuitBreaker,
+    Operation,
+    Service,
+)
+from motel_locust.topology.signals import (
+    Event,
+    Link,
+    Log,
+    LogOverride,
+    Metric,
+    MetricOverride,
+)
+from motel_locust.topology.traffic import Segment, Traffic
+
+__all__ = [
+    "Attributes",
+    "Backpressure",
+    "Call",
+    "Chance",
+    "Choice",
+    "CircuitBreaker",
+    "Constant",
+    "DurationDistribution",
+    "Event",
+    "Generator",
+    "Link",
+    "Log",
+    "LogOverride",
+    "Metric",
+    "MetricOverride",
+    "Normal",
+    "NumberDistribution",
+    "Operation",
+    "Override",
+    "Range",
+    "Rate",
+    "Scenario",
+    "Segment",
+    "Sequence",
+    "Service",
+    "Topology",
+    "Traffic",
+    "Value",
+]
+
+
+def _version(value: object) -> int:
+    version = whole_number(value)
+    if version != 1:
+        raise Mistake("unsupported-version", f"{version} is not supported; write version: 1")
+    return version
+
+
+def _mode(value: object) -> str:
+    written = text(value)
+    if written != "replay":
+        message = f"{unknown_word(written, ('replay',))}; leave it out to generate"
+        raise Mistake("unknown-word", message)
+    return written
+
+
+class Topology(Part):
+    """A distributed system and the traffic that arrives at it."""
+
+    title: ClassVar[str] = "topology"
+    examples: ClassVar = {"version": "version: 1"}
+
+    version: Annotated[int, BeforeValidator(_version)]
+    """The version of the language, 1."""
+    mode: Annotated[Literal["replay"] | None, BeforeValidator(_mode), EMPTY_IS_UNSET] = None
+    """``replay`` sends recorded traces again; unset, traces are generated."""
+    recording: Text | None = Field(default=None, validate_default=True)
+    """The file of recorded traces, for ``replay``."""
+    services: Annotated[dict[str, Service], BeforeValidator(entries_of)] = Field(
+        default={}, validate_default=True
+    )
+    """The services by name."""
+    traffic: Traffic | None = Field(default=None, validate_default=True)
+    """How much traffic arrives; unset in a replay only."""
+    scenarios: Annotated[tuple[Scenario, ...], BeforeValidator(items_of)] = ()
+    """What changes for a while."""
+
+    @classmethod
+    def read_fields(cls, value: object) -> dict[str, Any]:
+        """Return the fields without keys beginning ``x-``, a place for YAML anchors."""
+        fields = super().read_fields(value)
+        return {key: inner for key, inner in fields.items() if not key.startswith("x-")}
+
+    @field_validator("recording")
+    @classmethod
+    def _replays_something(cls, recording: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("mode") == "replay" and recording is None:
+            message = "is missing: a replay needs the path of one; write recording: traces.jsonl"
+            raise Mistake("missing-key", message)
+        return recording
+
+    @field_validator("services")
+    @classmethod
+    def _some_service(
+        cls, services: dict[str, Service], info: ValidationInfo
+    ) -> dict[str, Service]:
+        if not services and info.data.get("mode", "") is None:
+            example = "services: {web: {operations: {get: {duration: 10ms}}}}"
+            raise Mistake("missing-key", f"is missing, at least one is needed; write {example}")
+        return services
+
+    @field_validator("traffic")
+    @classmethod
+    def _some_traffic(cls, traffic: Traffic | None, info: ValidationInfo) -> Traffic | None:
+        if traffic is None and info.data.get("mode", "") is None:
+            raise Mistake("missing-key", "is missing; write traffic: {rate: 10/s}")
+        return traffic

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motel_locust.engine import scenarios
+from motel_locust.engine.columns import Choice, Columns, Constant, Numbered
+from motel_locust.engine.engine import Engine
+from tests.engine.topologies import topologies
+from tests.oracles.walk import ScalarSpan, ScalarWalk
+
+if TYPE_CHECKING:
+    from motel_locust.engine.columns import Attribute, Batch, ValueColumn
+    from motel_locust.topology.model import Topology
+
+EPOCH_NS = 1_700_000_000_000_000_000
+TICK_NS = 10_000_000
+
+# Random calls multiply: without a limit a few topologies would take all the time.
+LIMIT = 100
+
+
+def run(topology: Topology, steps: list[int], **options: Any) -> tuple[Engine, list[Batch]]:
+    """Walk a user's first moments in the given *steps* of ns; return every batch."""
+    options.setdefault("max_spans_per_trace", LIMIT)
+    engine = Engine(topology, seed=7, epoch_ns=EPOCH_NS, **options)
+    engine.join(0, 0)
+    batches, until = [], 0
+    for step in steps:
+        until += step
+        while engine.walked_ns < until:
+            batches.append(engine.walk(until))
+    return engine, batches
+
+
+def values(
+    attributes: tuple[Attribute, ...], columns: tuple[ValueColumn, ...], row: int
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for attribute, column in zip(attributes, columns, strict=True):
+        if isinstance(attribute, Constant):
+            found[attribute.key] = attribute.value
+        elif column is not None:
+            value = column[row].item()
+            if isinstance(attribute, Choice):
+                value = attribute.options[value]
+            if isinstance(attribute, Numbered):
+                value = "{n}".join(attribute.parts)
+            found[attribute.key] = value
+    return found
+
+
+def spans(engine: Engine, batches: list[Batch]) -> list[tuple[Any, ...]]:
+    """Every span with all its fields, in an order of its own."""
+    found = []
+    for batch in batches:
+        numbers = [engine.number(trace_id.tobytes()) for trace_id in batch.trace_id]
+        for columns in batch.columns:
+            found += [row_of(columns, row, numbers) for row in range(columns.trace.size)]
+    return sorted(found, key=repr)
+
+
+def row_of(columns: Columns, row: int, numbers: list[int | None]) -> tuple[Any, ...]:
+    shape = columns.shape
+    links = []
+    for link, found in zip(shape.links, columns.links, strict=True):
+        for position in (found.chosen == row).nonzero()[0].tolist():
+            key = int.from_bytes(found.trace_id[position].tobytes()[:8], "little")
+            drawn = values(link.attributes, found.values, position)
+            links.append((key, int(found.span_id[position]), drawn))
+    start = int(columns.start_ns[row])
+    return (
+        numbers[int(columns.trace[row])],
+        f"{shape.service}.{shape.name}",
+        shape.kind.name,
+        int(columns.span_id[row]),
+        0 if columns.parent_id is None else int(columns.parent_id[row]),
+        start,
+        int(columns.end_ns[row]),
+        bool(columns.failed[row]),
+        values(shape.attributes, columns.values, row),
+        [
+            (event.name, start + event.delay_ns, values(event.attributes, drawn, row))
+            for event, drawn in zip(shape.events, columns.events, strict=True)
+        ],
+        links,
+    )
+
+
+def expected(span: ScalarSpan) -> tuple[Any, ...]:
+    return (
+        span.trace,
+        span.ref,
+        span.kind,
+        span.span_id,
+        span.parent_id,
+        span.start,
+        span.end,
+        span.failed,
+        span.attributes,
+        span.events,
+        span.links,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(topologies(), st.sampled_from([3, 5, 12, 100]))
+def test_the_columnar_walk_makes_the_spans_of_the_scalar_one(
+    topology: Topology, limit: int
+) -> None:
+    engine, batches = run(topology, [400_000_000], max_spans_per_trace=limit)
+    oracle = ScalarWalk(topology, seed=7, limit=limit)
+    arrivals = sorted(t for batch in batches for t in batch.arrival_ns.tolist())
+    for number, arrival in enumerate(arrivals):
+        oracle.trace(number, arrival, scenarios.active(topology, arrival - EPOCH_NS))
+    assert len(arrivals) == 40
+    assert spans(engine, batches) == sorted(map(expected, oracle.spans), key=repr)
+    counts = [each for batch in batches for each in batch.counts]
+    assert sum(each.traces for each in counts) == 40
+    assert sum(each.spans for each in counts) == len(oracle.spans)
+    assert sum(each.errors for each in counts) == sum(span.failed for span in oracle.spans)
+    assert sum(each.failed_traces for each in counts) == oracle.counts.failed_traces
+    assert sum(each.timeouts for each in counts) == oracle.counts.timeouts
+    assert sum(each.retries for each in counts) == oracle.counts.retries
+    assert sum(each.spans_bounded for each in counts) == oracle.counts.bounded
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    topologies(),
+    st.lists(st.integers(1, 30), min_size=1, max_size=12),
+    st.booleans(),
+)
+def test_the_spans_do_not_depend_on_the_steps_of_the_walk(
+    topology: Topology, ticks: list[int], realtime: bool
+) -> None:
+    whole = sum(ticks) * TICK_NS
+    first = run(topology, [whole], realtime=realtime)
+    second = run(topology, [each * TICK_NS for each in ticks], realtime=realtime)
+    assert spans(*first) == spans(*second)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    topologies(rate="1000/s", guarded=True),
+    st.lists(st.integers(1, 10), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_state_does_not_depend_on_the_steps_of_the_walk(
+    topology: Topology, ticks: list[int], realtime: bool
+) -> None:
+    whole = sum(ticks) * TICK_NS
+    first = run(topology, [whole], realtime=realtime)
+    second = run(topology, [each * TICK_NS for each in ticks], realtime=realtime)
+    assert spans(*first) == spans(*second)
+
+
+@settings(max_examples=60, deadline=None)
+@given(topologies(rate="1000/s", guarded=True))
+def test_every_trace_is_whole(topology: Topology) -> None:
+    """One root, every parent present, no child before its parent."""
+    _, batches = run(topology, [100_000_000])
+    for batch in batches:
+        starts: dict[tuple[int, int], int] = {}
+        roots = dict.fromkeys(range(batch.trace_id.size), 0)
+        children = []
+        for columns in batch.columns:
+            parents = columns.parent_id
+            for row, trace in enumerate(columns.trace.tolist()):
+                start = int(columns.start_ns[row])
+                starts[trace, int(columns.span_id[row])] = start
+                if parents is None:
+                    roots[trace] += 1
+                else:
+                    children.append((trace, int(parents[row]), start))
+        assert all(count == 1 for count in roots.values())
+        assert all(starts[trace, parent] <= start for trace, parent, start in children)
+        assert len(starts) == sum(each.spans for each in batch.counts)
+        assert len(set(batch.trace_id.tolist())) == batch.trace_id.size
+
+
+@settings(max_examples=60, deadline=None)
+@given(topologies(), st.booleans())
+def test_parts_hold_each_span_once_in_its_tick(topology: Topology, realtime: bool) -> None:
+    _, batches = run(topology, [400_000_000], realtime=realtime)
+    for batch in batches:
+        assert (batch.edges_ns % TICK_NS == EPOCH_NS % TICK_NS).all()
+        assert batch.rows.shape == (len(batch.columns), batch.edges_ns.size + 1)
+        assert sum(each.traces for each in batch.counts) == batch.trace_id.size
+        for columns, rows in zip(batch.columns, batch.rows, strict=True):
+            assert rows[0] == 0
+            assert rows[-1] == columns.trace.size
+            arrivals = batch.arrival_ns[columns.trace]
+            released = columns.end_ns if realtime else arrivals
+            for part, edge in enumerate(batch.edges_ns):
+                inside = released[rows[part] : rows[part + 1]]
+                assert ((inside >= edge) & (inside < edge + TICK_NS)).all()
+
+
+@pytest.mark.parametrize("at", [0, 5, 10, 49])
+@settings(max_examples=20, deadline=None)
+@given(topology=topologies())
+def test_going_back_for_a_new_user_equals_having_known_it(topology: Topology, at: int) -> None:
+    known = Engine(topology, seed=7, epoch_ns=EPOCH_NS, max_spans_per_trace=LIMIT)
+    known.join(0, 0)
+    known.join(1, at * TICK_NS)
+    late = Engine(topology, seed=7, epoch_ns=EPOCH_NS, max_spans_per_trace=LIMIT)
+    late.join(0, 0)
+    while late.walked_ns < 50 * TICK_NS:
+        late.walk(50 * TICK_NS)
+    late.join(1, at * TICK_NS)
+    assert late.walked_ns == at * TICK_NS
+    while known.walked_ns < at * TICK_NS:
+        known.walk(at * TICK_NS)
+    walked = []
+    for engine in (known, late):
+        batches = []
+        while engine.walked_ns < 80 * TICK_NS:
+            batches.append(engine.walk(80 * TICK_NS))
+        walked.append(spans(engine, batches))
+    assert walked[0] == walked[1]

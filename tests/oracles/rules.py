@@ -1,0 +1,128 @@
+"""What a topology says of an operation at an instant, read off the models with plain loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from motel_locust.topology.model import (
+        Call,
+        DurationDistribution,
+        Generator,
+        Operation,
+        Service,
+        Topology,
+    )
+
+Active = tuple[int, ...]
+"""Indexes of scenarios, in the order in which they are merged."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What an operation does while certain scenarios are active."""
+
+    service_name: str
+    name: str
+    service: Service
+    operation: Operation
+    duration: DurationDistribution
+    error_rate: float
+    attributes: dict[str, Generator]
+    calls: tuple[Call, ...]
+
+    @property
+    def ref(self) -> str:
+        return f"{self.service_name}.{self.name}"
+
+    @property
+    def parallel(self) -> bool:
+        return self.operation.call_style == "parallel"
+
+    @property
+    def may_fail(self) -> bool:
+        under_pressure = self.operation.backpressure
+        added = under_pressure.error_rate_add if under_pressure else 0.0
+        return self.error_rate > 0 or added > 0
+
+    @property
+    def shows_baggage(self) -> bool:
+        own = self.operation.baggage_as_attributes
+        return bool(self.service.baggage_as_attributes if own is None else own)
+
+    def means_ns(self) -> set[int]:
+        """Return the means that its duration may have: as written, and under pressure."""
+        mean = self.duration.mean_ns
+        under_pressure = self.operation.backpressure
+        if under_pressure is None:
+            return {mean}
+        return {mean, int(mean * min(max(under_pressure.duration_multiplier, 1.0), 10.0))}
+
+
+def active_at(topology: Topology, t_ns: int) -> Active:
+    """Return the scenarios that are active *t_ns* after the epoch."""
+    found = [
+        index
+        for index, each in enumerate(topology.scenarios)
+        if each.at <= t_ns < each.at + each.duration
+    ]
+    return tuple(sorted(found, key=lambda index: (topology.scenarios[index].priority, index)))
+
+
+def rules_of(topology: Topology, active: Active) -> dict[tuple[str, str], Rules]:
+    """Return the rules of every operation, by service and operation name."""
+    rules = {}
+    for service_name, service in topology.services.items():
+        for name, operation in service.operations.items():
+            duration, error_rate = operation.duration, operation.error_rate
+            attributes, added, removed = dict(operation.attributes), [], set()
+            for index in active:
+                override = topology.scenarios[index].override.get(f"{service_name}.{name}")
+                if override is None:
+                    continue
+                if override.duration is not None:
+                    duration = override.duration
+                if override.error_rate is not None:
+                    error_rate = override.error_rate
+                attributes.update(override.attributes)
+                added += override.add_calls
+                removed.update(override.remove_calls)
+            kept = [call for call in operation.calls if call.target not in removed]
+            rules[service_name, name] = Rules(
+                service_name=service_name,
+                name=name,
+                service=service,
+                operation=operation,
+                duration=duration,
+                error_rate=error_rate,
+                attributes=attributes,
+                calls=(*kept, *added),
+            )
+    return rules
+
+
+def top_roots(topology: Topology) -> set[str]:
+    """Return the roots by the file's own traffic; their spans are of kind SERVER wherever met."""
+    if topology.traffic.roots is not None:
+        return set(topology.traffic.roots)
+    return uncalled(topology)
+
+
+def roots_at(topology: Topology, active: Active) -> set[str]:
+    """Return the operations at which traces begin while *active* are."""
+    for index in reversed(active):
+        traffic = topology.scenarios[index].traffic
+        if traffic is not None:
+            return set(traffic.roots) if traffic.roots is not None else top_roots(topology)
+    return top_roots(topology)
+
+
+def uncalled(topology: Topology) -> set[str]:
+    operations = {
+        f"{service_name}.{name}": operation
+        for service_name, service in topology.services.items()
+        for name, operation in service.operations.items()
+    }
+    called = {call.target for operation in operations.values() for call in operation.calls}
+    return operations.keys() - called

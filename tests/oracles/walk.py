@@ -1,0 +1,188 @@
+"""The walk, one trace and one span at a time: what the columnar walk must agree with.
+
+It follows the language's rules as a person would read them, with plain loops over calls,
+repetitions and attempts. It shares with the engine only the draws themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from motel_locust.engine import draws, scenarios
+from motel_locust.topology import linking, model
+
+if TYPE_CHECKING:
+    from motel_locust.topology.model import Topology
+
+REJECTION_NS = 1_000_000
+
+
+@dataclass
+class ScalarSpan:
+    trace: int
+    ref: str
+    kind: str
+    span_id: int
+    parent_id: int
+    start: int
+    end: int = 0
+    failed: bool = False
+    attributes: dict[str, Any] = field(default_factory=dict)
+    events: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
+    links: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+
+
+@dataclass
+class ScalarCounts:
+    timeouts: int = 0
+    retries: int = 0
+    bounded: int = 0
+    failed_traces: int = 0
+
+
+class ScalarWalk:
+    """Walks traces in order of arrival; links remember the latest spans."""
+
+    def __init__(
+        self, topology: Topology, *, seed: int, name: str = "", limit: int = 10_000
+    ) -> None:
+        self.topology, self.limit = topology, limit
+        self.seed = draws.key(seed, name)
+        self.ids = draws.TraceIds(self.seed)
+        self.places = linking.operations(topology)
+        self.servers = set(linking.roots(topology))
+        self.targets = {
+            link.ref
+            for service in topology.services.values()
+            for operation in service.operations.values()
+            for link in operation.links
+        }
+        self.latest: dict[str, tuple[int, int]] = {}
+        self.spans: list[ScalarSpan] = []
+        self.counts = ScalarCounts()
+
+    def trace(self, number: int, arrival_ns: int, active: tuple[int, ...] = ()) -> None:
+        self.key = int(self.ids.keys(np.array([number]))[0])
+        self.number, self.active, self.used = number, active, 0
+        weights = scenarios.roots(self.topology, active)
+        roots = list(weights)
+        at = draws.bounds(list(weights.values()))
+        choice = int(draws.draw_choices(_word(draws.key(self.seed, "root"), self.key), at)[0])
+        root = roots[choice]
+        _, failed = self._visit(root, root, "SERVER", arrival_ns, 0, {})
+        self.counts.failed_traces += failed
+        self.counts.bounded += self.used >= self.limit
+
+    def _visit(
+        self, ref: str, path: str, kind: str, start: int, parent: int, baggage: dict[str, str]
+    ) -> tuple[int, bool]:
+        if self.used >= self.limit:
+            return start, False
+        self.used += 1
+        service, name = self.places[ref]
+        owner = self.topology.services[service]
+        own = owner.operations[name]
+        effective = scenarios.effective(self.topology, ref, self.active)
+        span_id = int(_word(draws.key(self.seed, "site", path), self.key)[0])
+        span = ScalarSpan(self.number, ref, kind, span_id, parent, start)
+        place = (self.seed, service, name)
+
+        visible = {**baggage, **owner.baggage, **own.baggage}
+        shows = own.baggage_as_attributes
+        if shows is None:
+            shows = owner.baggage_as_attributes
+        span.attributes = {"synth.service": service, "synth.operation": name, **owner.attributes}
+        for key, (where, generator) in effective.attributes.items():
+            span.attributes[key] = self._value(generator, span_id, *place, "attribute", key, where)
+        if shows:
+            span.attributes |= {f"baggage.{key}": value for key, value in visible.items()}
+        for index, event in enumerate(own.events):
+            drawn = {
+                key: self._value(generator, span_id, *place, "event", index, key)
+                for key, generator in event.attributes.items()
+            }
+            span.events.append((event.name, start + event.delay, drawn))
+        for link in own.links:
+            if link.ref in self.latest:
+                drawn = {
+                    key: self._value(generator, span_id, *place, "link", link.ref, key)
+                    for key, generator in link.attributes.items()
+                }
+                span.links.append((*self.latest[link.ref], drawn))
+        if ref in self.targets:
+            self.latest[ref] = (self.key, span_id)
+
+        mean, deviation = effective.duration.mean_ns, effective.duration.deviation_ns
+        duration = mean
+        if deviation:
+            normal = draws.draw_normals(_word(draws.key(*place, "duration"), span_id))[0]
+            duration = int(max(normal * deviation + mean, 0))
+        rate = effective.error_rate
+        broken = rate >= 1 or (
+            rate > 0 and _word(draws.key(*place, "error"), span_id)[0] < draws.threshold(rate)
+        )
+        failed = bool(broken)
+        begin = cursor = start + duration // 2
+        for identity, call in effective.calls:
+            if call.condition is not None and (call.condition == "on-error") != broken:
+                continue
+            if call.probability < 1:
+                gate = _word(draws.key(*place, "call", identity), span_id)[0]
+                if gate >= draws.threshold(call.probability):
+                    continue
+            target = self.places[call.target][0]
+            if call.target in self.servers:
+                child_kind = "SERVER"
+            elif call.producer:
+                child_kind = "PRODUCER"
+            elif call.detached:
+                child_kind = "CONSUMER"
+            else:
+                child_kind = "INTERNAL" if target == service else "CLIENT"
+            at = begin if own.call_style == "parallel" else cursor
+            for repeat in range(call.count):
+                when = at
+                for attempt in range(1 + call.retries):
+                    self.counts.retries += attempt > 0
+                    child = f"{path}>{identity}.{repeat}.{attempt}"
+                    end, bad = self._visit(call.target, child, child_kind, when, span_id, visible)
+                    if call.timeout is not None and end - when > call.timeout:
+                        end, bad = when + call.timeout, True
+                        self.counts.timeouts += 1
+                    if not bad:
+                        break
+                    when = end + call.retry_backoff
+                if not call.detached:
+                    cursor = max(cursor, end)
+                    failed = failed or bad
+                    if own.call_style == "sequential":
+                        at = cursor
+        span.end = cursor + duration - duration // 2
+        span.failed = failed
+        self.spans.append(span)
+        return span.end, failed
+
+    def _value(self, generator: model.Generator, span_id: int, *purpose: object) -> Any:
+        word = _word(draws.key(*purpose), span_id)
+        match generator:
+            case model.Constant(value=value):
+                return value
+            case model.Choice(values=values):
+                at = draws.bounds([weight for _, weight in values])
+                return values[int(draws.draw_choices(word, at)[0])][0]
+            case model.Chance(probability=probability):
+                return bool(word[0] < draws.threshold(probability)) or probability == 1
+            case model.Range(low=low, high=high):
+                return int(draws.draw_integers(word, low, high)[0])
+            case model.Normal(mean=mean, stddev=deviation):
+                return float(draws.draw_normals(word)[0] * deviation + mean)
+            case model.Sequence(sequence=pattern):
+                return pattern
+        raise AssertionError(generator)
+
+
+def _word(key: int, of: int) -> np.ndarray:
+    return draws.draw_words(np.array([key], np.uint64), np.uint64(of))

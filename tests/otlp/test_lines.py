@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
+
+from motel_locust.otlp.lines import request_line
+
+# As a Collector 0.161.0 with otlp receiver and file exporter wrote the request below, but for the
+# order of keys.
+EXPECTED = """
+{"resourceSpans": [{
+  "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+  "scopeSpans": [{
+    "scope": {"name": "motel-locust", "version": "1"},
+    "spans": [
+      {"traceId": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf", "spanId": "0000000000000001",
+       "parentSpanId": "00000000000000ff", "flags": 257, "name": "pay ü<&", "kind": 3,
+       "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000000000001",
+       "attributes": [
+         {"key": "traceId", "value": {"stringValue": "AQ=="}},
+         {"key": "int", "value": {"intValue": "-9223372036854775808"}},
+         {"key": "zero", "value": {"intValue": "0"}},
+         {"key": "bool", "value": {"boolValue": false}},
+         {"key": "double", "value": {"doubleValue": 0.1}},
+         {"key": "nan", "value": {"doubleValue": "NaN"}},
+         {"key": "inf", "value": {"doubleValue": "-Infinity"}},
+         {"key": "array", "value": {"arrayValue": {"values": [{"stringValue": "a"}]}}},
+         {"key": "empty", "value": {"arrayValue": {}}}],
+       "events": [{"timeUnixNano": "5", "name": "exception"}],
+       "links": [{"traceId": "01010101010101010101010101010101", "spanId": "0202020202020202",
+                  "flags": 257}],
+       "status": {"message": "synthetic error", "code": 2}},
+      {"name": "bare", "status": {}}]}]}]}
+"""
+
+
+def request() -> ExportTraceServiceRequest:
+    values = {
+        "traceId": AnyValue(string_value="AQ=="),
+        "int": AnyValue(int_value=-(2**63)),
+        "zero": AnyValue(int_value=0),
+        "bool": AnyValue(bool_value=False),
+        "double": AnyValue(double_value=0.1),
+        "nan": AnyValue(double_value=float("nan")),
+        "inf": AnyValue(double_value=float("-inf")),
+        "array": AnyValue(array_value=ArrayValue(values=[AnyValue(string_value="a")])),
+        "empty": AnyValue(array_value=ArrayValue()),
+    }
+    span = Span(
+        trace_id=bytes(range(0xA0, 0xB0)),
+        span_id=b"\0\0\0\0\0\0\0\1",
+        parent_span_id=b"\0\0\0\0\0\0\0\xff",
+        flags=0x101,
+        name="pay ü<&",
+        kind=Span.SPAN_KIND_CLIENT,
+        start_time_unix_nano=1_700_000_000_000_000_000,
+        end_time_unix_nano=1_700_000_000_000_000_001,
+        attributes=[KeyValue(key=key, value=value) for key, value in values.items()],
+        events=[Span.Event(time_unix_nano=5, name="exception")],
+        links=[Span.Link(trace_id=b"\1" * 16, span_id=b"\2" * 8, flags=0x101)],
+        status=Status(code=Status.STATUS_CODE_ERROR, message="synthetic error"),
+    )
+    made = ExportTraceServiceRequest(
+        resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[span, Span(name="bare")])])]
+    )
+    (resource_spans,) = made.resource_spans
+    resource_spans.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope = resource_spans.scope_spans[0].scope
+    scope.name, scope.version = "motel-locust", "1"
+    return made
+
+
+def test_a_line_says_what_the_collectors_file_exporter_says():
+    assert json.loads(request_line(request().SerializeToString())) == json.loads(EXPECTED)
+
+
+def test_a_line_is_one_line():
+    made = request()
+    made.resource_spans[0].scope_spans[0].spans[0].name = "two\nlines\r and \u2028 more"
+    line = request_line(made.SerializeToString())
+    assert "\n" not in line
+    assert "\r" not in line
+
+
+def test_a_request_without_spans_is_a_line_too():
+    assert request_line(b"") == "{}"

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from io import BytesIO
+from itertools import chain, groupby
+
+import numpy as np
+from google.protobuf.proto import parse_length_prefixed
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
+
+from motel_locust.engine.columns import Batch, Columns, Constant, Counts, Kind, Shape
+from motel_locust.otlp.parcels import BatchEncoder, Parcel
+from tests.oracles import spans as oracle
+from tests.strategies import EPOCH_NS, SERVICES, TICK_NS, batches
+
+RESOURCES = {service: {} for service in SERVICES}
+
+limits = st.sampled_from([1, 100, 300, 1000, 5000, 1 << 20])
+
+
+def spans_of(parcel: Parcel) -> Counter[tuple[str, bytes]]:
+    """Every span with its service, in a form that is equal for equal spans."""
+    return Counter(
+        (service, oracle.normal_form(span))
+        for service, pieces in parcel.pieces.items()
+        for span in ScopeSpans.FromString(b"".join(pieces)).spans
+    )
+
+
+def spans_between(batch: Batch, part: int) -> Counter[tuple[str, bytes]]:
+    """The same of a part of a batch, from its columns."""
+    return Counter(
+        (columns.shape.service, oracle.normal_form(oracle.span(columns, row, batch.trace_id)))
+        for columns, rows in zip(batch.columns, batch.rows, strict=True)
+        for row in range(rows[part], rows[part + 1])
+    )
+
+
+def by_part(batch: Batch, parcels: list[Parcel]) -> list[list[Parcel]]:
+    grouped = [list(group) for _, group in groupby(parcels, lambda parcel: parcel.release_ns)]
+    assert [group[0].release_ns for group in grouped] == batch.edges_ns.tolist()
+    return grouped
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.booleans().flatmap(lambda in_order: batches(in_order=in_order)), limits)
+def test_the_parcels_of_a_part_are_the_part(batch, limit):
+    parcels = BatchEncoder(RESOURCES, max_body_bytes=limit).encode(batch)
+    for part, group in enumerate(by_part(batch, parcels)):
+        assert sum(map(spans_of, group), Counter()) == spans_between(batch, part)
+        assert sum((parcel.counts for parcel in group), Counts()) == batch.counts[part]
+        for parcel in group:
+            assert parcel.spans == spans_of(parcel).total()
+            assert parcel.size == sum(map(len, chain(*parcel.pieces.values())))
+            assert parcel.size <= limit or parcel.spans == 1
+            assert parcel.size or len(group) == 1
+
+
+def traces_of(parcel: Parcel) -> Counter[bytes]:
+    """The bytes that each trace has in a parcel, by trace id."""
+    found = Counter()
+    for piece in chain(*parcel.pieces.values()):
+        stream = BytesIO(piece)
+        while stream.tell() < len(piece):
+            start = stream.tell()
+            stream.read(1)  # the tag
+            span = parse_length_prefixed(Span, stream)
+            found[span.trace_id] += stream.tell() - start
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches(), limits)
+def test_a_trace_stays_in_one_parcel_if_it_fits(batch, limit):
+    batch = replace(batch, trace_id=np.arange(2 * len(batch.trace_id)).view("V16"))
+    parcels = BatchEncoder(RESOURCES, max_body_bytes=limit).encode(batch)
+    sizes = defaultdict(list)
+    for parcel in parcels:
+        for trace_id, size in traces_of(parcel).items():
+            sizes[trace_id].append(size)
+    for of_trace in sizes.values():
+        assert len(of_trace) == 1 or sum(of_trace) > limit
+
+
+def columns_of(shape: Shape, *, rows: int, values: tuple = ()) -> Columns:
+    """Spans of one trace each."""
+    return Columns(
+        shape=shape,
+        trace=np.arange(rows),
+        span_id=np.arange(1, rows + 1, dtype=np.uint64),
+        parent_id=None,
+        start_ns=np.full(rows, EPOCH_NS),
+        end_ns=np.full(rows, EPOCH_NS),
+        failed=np.zeros(rows, bool),
+        values=values,
+    )
+
+
+def batch_of(columns: list[Columns], traces: int) -> Batch:
+    """A batch of one part."""
+    return Batch(
+        trace_id=np.arange(2 * traces, dtype=np.uint64).view("V16"),
+        arrival_ns=np.full(traces, EPOCH_NS),
+        columns=tuple(columns),
+        edges_ns=np.array([EPOCH_NS]),
+        rows=np.array([[0, len(each.trace)] for each in columns], np.int64).reshape(-1, 2),
+        counts=(Counts(),),
+    )
+
+
+def test_as_many_traces_share_a_parcel_as_fit():
+    shape = Shape("shop", "pay", Kind.SERVER, False, ())
+    batch = batch_of([columns_of(shape, rows=10)], 10)
+    (whole,) = BatchEncoder(RESOURCES).encode(batch)
+    found = BatchEncoder(RESOURCES, max_body_bytes=whole.size * 4 // 10).encode(batch)
+    assert [parcel.spans for parcel in found] == [4, 4, 2]
+
+
+def test_shapes_that_python_takes_for_equal_keep_their_values():
+    values = [True, 1, 1.0, False, 0, 0.0, -0.0]
+    shapes = [Shape("shop", "pay", Kind.SERVER, False, (Constant("k", v),)) for v in values]
+    batch = batch_of([columns_of(shape, rows=1, values=(None,)) for shape in shapes], 1)
+    encoder = BatchEncoder(RESOURCES)
+    for _ in range(2):
+        (parcel,) = encoder.encode(batch)
+        assert spans_of(parcel) == spans_between(batch, 0)
+        assert len(spans_of(parcel)) == len(values)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(batches(), min_size=2, max_size=3))
+def test_parcels_stay_as_they_are_when_more_batches_are_encoded(found):
+    encoder = BatchEncoder(RESOURCES)
+    first, *others = found
+    parcels = encoder.encode(first)
+    before = [spans_of(parcel) for parcel in parcels]
+    for other in others:
+        encoder.encode(other)
+    assert [spans_of(parcel) for parcel in parcels] == before
+
+
+def test_a_batch_without_parts_has_no_parcels():
+    nothing = Batch(
+        trace_id=np.empty(0, "V16"),
+        arrival_ns=np.empty(0, np.int64),
+        columns=(),
+        edges_ns=np.empty(0, np.int64),
+        rows=np.empty((0, 1), np.int64),
+        counts=(),
+    )
+    assert BatchEncoder(RESOURCES).encode(nothing) == []
+
+
+def test_a_part_without_spans_has_a_parcel_for_its_counts():
+    empty = Batch(
+        trace_id=np.empty(0, "V16"),
+        arrival_ns=np.empty(0, np.int64),
+        columns=(),
+        edges_ns=EPOCH_NS + np.arange(2) * TICK_NS,
+        rows=np.empty((0, 3), np.int64),
+        counts=(Counts(), Counts(traces=1)),
+    )
+    parcels = BatchEncoder(RESOURCES).encode(empty)
+    assert [(parcel.release_ns, parcel.spans, parcel.counts) for parcel in parcels] == [
+        (EPOCH_NS, 0, Counts()),
+        (EPOCH_NS + TICK_NS, 0, Counts(traces=1)),
+    ]

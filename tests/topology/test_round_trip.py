@@ -1,0 +1,185 @@
+"""A printed topology reads back equal, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motel_locust.topology.model import Choice, Normal, Range, Topology
+from motel_locust.topology.part import Part
+from motel_locust.topology.quantities import (
+    DurationDistribution,
+    NumberDistribution,
+    Rate,
+    format_duration,
+)
+from motel_locust.topology.reading import Source, parse_topology
+
+DURATIONS = frozenset(
+    ("delay", "timeout", "retry_backoff", "latency_threshold", "window", "cooldown", "interval")
+    + ("walk", "burst_interval", "burst_duration", "period", "until", "at")
+)
+
+
+def flow(value: object) -> str:
+    """Print *value* in YAML's flow style, texts in quotes."""
+    if isinstance(value, Choice):
+        pairs = [f"{flow(key)}: {weight}" for key, weight in value.values]
+        return f"{{values: {{{', '.join(pairs)}}}}}"
+    if isinstance(value, Range):
+        return f"{{range: [{value.low}, {value.high}]}}"
+    if isinstance(value, Normal):
+        return f"{{distribution: {{mean: {value.mean!r}, stddev: {value.stddev!r}}}}}"
+    if isinstance(value, Part):
+        return flow(written(value))
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{flow(key)}: {flow(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, DurationDistribution | NumberDistribution | Rate):
+        return json.dumps(str(value))
+    return json.dumps(value, ensure_ascii=False)
+
+
+def written(part: Part) -> dict[str, Any]:
+    """The keys of *part* that are not at their default, as they are written."""
+    keys: dict[str, Any] = {}
+    for name, field in type(part).model_fields.items():
+        value = getattr(part, name)
+        # Unset fields of traffic are None until they are filled in.
+        if name in part.model_fields_set and value is not None:
+            is_time = name in DURATIONS or (name == "duration" and isinstance(value, int))
+            keys[field.alias or name] = format_duration(value) if is_time and value else value
+    for name in DURATIONS & keys.keys():
+        if keys[name] == 0:
+            keys[name] = "0s"
+    return keys
+
+
+names = st.text(
+    st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters="\x85"),
+    min_size=1,
+    max_size=6,
+).filter(str.strip)
+durations = st.integers(1, 10**13).map(format_duration)
+delays = st.integers(0, 10**10).map(format_duration)
+numbers = st.floats(-1e6, 1e6)
+ratios = st.floats(0, 1)
+distributions = st.one_of(durations, st.builds("{} +/- {}".format, durations, delays))
+values = st.one_of(names, st.booleans(), st.integers(-(2**63), 2**63 - 1), numbers)
+
+
+def parts(required: dict[str, Any], optional: dict[str, Any] | None = None) -> Any:
+    return st.fixed_dictionaries(required, optional=optional or {})
+
+
+pairs = st.tuples(*[st.integers(-(2**63), 2**63 - 1)] * 2).map(sorted)
+generators = st.one_of(
+    parts({"value": values}),
+    parts({"values": st.dictionaries(names, st.integers(1, 1000), min_size=1, max_size=3)}),
+    parts({"sequence": names}),
+    parts({"probability": ratios}),
+    parts({"range": pairs}),
+    parts({"distribution": parts({}, {"mean": numbers, "stddev": st.floats(0, 10)})}),
+)
+attributes = st.dictionaries(names, generators, max_size=2)
+calls = st.one_of(
+    parts(
+        {"target": st.just("leaf.work")},
+        {
+            "probability": st.floats(0.01, 1),
+            "condition": st.sampled_from(["on-error", "on-success"]),
+            "count": st.integers(1, 5),
+            "timeout": durations,
+            "retries": st.integers(1, 3),
+            "producer": st.booleans(),
+        },
+    ),
+    parts({"target": st.just("leaf.work"), "async": st.just(True)}),
+    parts({"target": st.just("leaf.work"), "retries": st.just(2), "retry_backoff": delays}),
+)
+logs = parts(
+    {"severity": st.sampled_from(["INFO", "warn"]), "body": names},
+    {"condition": st.sampled_from(["error", "slow"]), "probability": ratios, "delay": delays},
+)
+operations = parts(
+    {"duration": distributions},
+    {
+        "error_rate": ratios,
+        "call_style": st.sampled_from(["parallel", "sequential"]),
+        "calls": st.lists(calls, max_size=3),
+        "attributes": attributes,
+        "events": st.lists(parts({"name": names}, {"delay": delays, "attributes": attributes})),
+        "links": st.just(["leaf.work"]),
+        "baggage": st.dictionaries(st.sampled_from(["a", "b-c"]), names),
+        "baggage_as_attributes": st.booleans(),
+        "logs": st.lists(logs, max_size=2),
+        "queue_depth": st.integers(0, 100),
+        "backpressure": parts(
+            {"latency_threshold": delays}, {"duration_multiplier": st.floats(0, 20)}
+        ),
+        "circuit_breaker": parts(
+            {"failure_threshold": st.integers(1, 9), "window": delays, "cooldown": delays}
+        ),
+    },
+)
+rates = st.builds("{}/{}".format, st.integers(1, 10**6), st.sampled_from(["s", "min", "HOUR"]))
+traffics = st.one_of(
+    parts({"rate": rates}, {"arrivals": st.sampled_from(["paced", "poisson"])}),
+    parts({"rate": rates, "pattern": st.just("diurnal"), "period": durations}),
+    parts({"rate": rates, "pattern": st.just("bursty"), "burst_multiplier": st.floats(0.1, 9)}),
+    parts(
+        {
+            "rate": rates,
+            "pattern": st.just("custom"),
+            "segments": st.lists(
+                parts({"until": durations, "rate": rates}),
+                min_size=1,
+                max_size=3,
+                unique_by=lambda segment: segment["until"],
+            ),
+            "overlay": parts({"rate": rates}),
+        }
+    ),
+)
+scenarios = parts(
+    {"at": delays, "duration": durations},
+    {
+        "name": names,
+        "priority": st.integers(-5, 5),
+        "override": parts(
+            {},
+            {
+                "leaf.work": parts({}, {"duration": distributions, "error_rate": ratios}),
+                "leaf": parts({"logs": parts({"disable": st.just(True)})}),
+            },
+        ),
+        "traffic": traffics,
+    },
+)
+topologies = parts(
+    {
+        "version": st.just(1),
+        "services": st.fixed_dictionaries(
+            {
+                "leaf": st.just({"operations": {"work": {"duration": "1ms"}}}),
+                "web": parts(
+                    {"operations": st.dictionaries(names, operations, min_size=1, max_size=3)},
+                    {"resource_attributes": st.dictionaries(names, names, max_size=2)},
+                ),
+            }
+        ),
+        "traffic": traffics,
+    },
+    {"scenarios": st.lists(scenarios, max_size=2)},
+).map(Topology.model_validate)
+
+
+@settings(max_examples=60, deadline=None)
+@given(topologies)
+def test_a_printed_topology_reads_back_equal(topology: Topology) -> None:
+    source = Source("printed.yaml", flow(topology).encode())
+    assert parse_topology(source).topology == topology
