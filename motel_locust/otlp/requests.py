@@ -35,7 +35,7 @@ GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 """zlib expects a gzip header when 16 is added to the window bits."""
 
 
-class Refusal(Exception):  # noqa: N818  # the endpoint's answer, not an error of ours
+class Refusal(Exception):  # the endpoint's answer, not an error of ours
     """A request that is answered with an error."""
 
     def __init__(self, status: int, message: str) -> None:

@@ -79,7 +79,7 @@ WARNING_CODES: Final = {
 """Every code of a warning, and what it stands for."""
 
 
-class Mistake(ValueError):  # noqa: N818 - a person's, not the program's error
+class Mistake(ValueError):
     """One thing that is wrong with a value, told without its place.
 
     *path* leads from the value that was being read to the part that is wrong; *at_key* says that
@@ -103,7 +103,7 @@ class Mistake(ValueError):  # noqa: N818 - a person's, not the program's error
         self.complete = complete
 
 
-class Mistakes(ValueError):  # noqa: N818 - as above
+class Mistakes(ValueError):
     """Several mistakes that were found in one value."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:

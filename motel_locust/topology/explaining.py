@@ -71,7 +71,8 @@ def spoken(path: tuple[Step, ...]) -> list[str]:
         if step in _ONE_OF and steps and isinstance(steps[0], str):
             words.append(f"{_ONE_OF[str(step)]} {quoted(str(steps.pop(0)))}")
         elif isinstance(step, int) and words:
-            words[-1] += f"[{step}]"
+            # Below values come a pair and its side, which nobody counts.
+            words[-1] += f"[{step}]" if words[-1] != "values" else ""
         else:
             words.append(str(step))
     return words or ["the document"]

@@ -118,7 +118,7 @@ class Range(Form):
             ends = items_of(fields["range"], path=("range",))
             if len(ends) != 2:
                 message = f"must be two numbers, least and greatest; found {len(ends)}"
-                raise Mistake("out-of-range", f"{message}", path=("range",))
+                raise Mistake("out-of-range", message, path=("range",))
             fields["range"] = ends
         return fields
 
@@ -159,9 +159,9 @@ class Normal(Form):
                     unknown_key(key, ("mean", "stddev"), "distribution", path=("distribution",))
                     for key in unknown
                 )
-            fields["distribution"] = {
-                key: inner for key, inner in parameters.items() if not is_null(inner)
-            }
+            given = {key: inner for key, inner in parameters.items() if not is_null(inner)}
+            del fields["distribution"]
+            fields |= {"distribution": given} if given else {}
         return fields
 
 
@@ -196,7 +196,8 @@ def _unset(key: str, value: object) -> bool:
     if key == "sequence":
         return getattr(value, "text", value) == ""
     if key in ("values", "range"):
-        return (isinstance(value, Entries | Items) and value.size == 1) or value in ([], {}, ())
+        inner = value.present if isinstance(value, Items) else value
+        return not (inner.entries if isinstance(inner, Entries) else inner)
     return False
 
 

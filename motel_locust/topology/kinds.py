@@ -4,6 +4,7 @@ A value is a :class:`Scalar` of a YAML file, or a plain Python value where a pro
 topology. Whatever does not fit raises :class:`Mistake`.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,8 +64,7 @@ def described(value: object) -> str:
         return f"the flag {str(plain).lower()}"
     if isinstance(plain, int | float):
         return f"the number {value.text if isinstance(value, Scalar) else plain}"
-    text = value.text if isinstance(value, Scalar) else str(plain)
-    return f"the text {quoted(text)}"
+    return f"the text {quoted(value.text if isinstance(value, Scalar) else str(plain))}"
 
 
 def typed(value: Any) -> Any:
@@ -87,36 +87,35 @@ def text(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str | int | float):
         return str(value)
+    if isinstance(value, Entries | Mapping):
+        message = "must be a text, found a mapping; quote a text that begins with {"
+        raise Mistake("wrong-type", message)
     raise wrong_type(value, "a text")
 
 
 def number(value: object) -> float:
     """Return a finite number."""
-    plain = typed(value)
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        hint = _unquoted(plain)
-        raise Mistake("wrong-type", f"must be a number such as 0.5, found {described(value)}{hint}")
-    if not _INT64_MIN <= plain <= 2**64 and isinstance(plain, int):
-        raise Mistake("out-of-range", f"{plain} does not fit 64 bits")
-    if plain != plain or plain in (float("inf"), float("-inf")):
-        raise Mistake("invalid-number", f"{text(value)} is not a finite number")
-    return float(plain)
+    return float(_finite(value, "a number such as 0.5"))
 
 
 def whole_number(value: object) -> int:
     """Return a whole number that fits 64 bits signed."""
-    plain = typed(value)
-    if isinstance(plain, bool) or not isinstance(plain, int | float):
-        raise Mistake(
-            "wrong-type", f"must be a whole number, found {described(value)}{_unquoted(plain)}"
-        )
-    if plain != plain or plain in (float("inf"), float("-inf")):
-        raise Mistake("invalid-number", f"{text(value)} is not a finite number")
+    plain = _finite(value, "a whole number")
     if plain != int(plain):
         raise Mistake("invalid-number", f"{text(value)} is not a whole number")
     if not _INT64_MIN <= plain <= _INT64_MAX:
         raise Mistake("out-of-range", f"{text(value)} does not fit 64 bits")
     return int(plain)
+
+
+def _finite(value: object, wanted: str) -> int | float:
+    plain = typed(value)
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        message = f"must be {wanted}, found {described(value)}{_unquoted(plain)}"
+        raise Mistake("wrong-type", message)
+    if not math.isfinite(plain):
+        raise Mistake("invalid-number", f"{text(value)} is not a finite number")
+    return plain
 
 
 def _unquoted(plain: object) -> str:
@@ -152,9 +151,7 @@ def any_value(value: object) -> str | bool | int | float:
     if isinstance(plain, int):
         return plain if _INT64_MIN <= plain <= _INT64_MAX else str(plain)
     if isinstance(plain, float):
-        if plain != plain or plain in (float("inf"), float("-inf")):
-            raise Mistake("invalid-number", f"{text(value)} is not a finite number")
-        return plain
+        return number(value)
     if plain is None or isinstance(plain, datetime):
         return scalars.print_value(plain)
     raise wrong_type(value, "a text, number or flag")

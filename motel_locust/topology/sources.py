@@ -71,7 +71,7 @@ def _limited(name: str, read: Callable[[int], bytes]) -> bytes:
     return content
 
 
-class _Redirected(Exception):  # noqa: N818 - an answer, not a failure
+class _Redirected(Exception):
     def __init__(self, location: str) -> None:
         self.location = location
 

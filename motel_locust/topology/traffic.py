@@ -171,7 +171,7 @@ def _is_unset(field: str, value: Any) -> bool:
     if value is None:
         return True
     if field == "segments":
-        return value == () or (isinstance(value, Items) and not value.present)
+        return not (value.present if isinstance(value, Items) else value)
     plain = typed(value)
     return field.endswith("_multiplier") and not isinstance(plain, bool) and plain == 0
 

@@ -181,6 +181,11 @@ def _traffic(root: Node, traffic: Traffic, path: Path) -> Iterator[Mistake]:
     if traffic.pattern == "diurnal" and _is_zero(root, (*path, "trough_multiplier")):
         message = "trough_multiplier 0 means 0.5; write a small number such as 0.001"
         yield _warning("zero-multiplier", message, (*path, "trough_multiplier"))
+    if path[-1] == "overlay":
+        for key in ("roots", "arrivals"):
+            if getattr(traffic, key) is not None:
+                message = f"{key} changes nothing in an overlay; write it in the traffic above"
+                yield _warning("without-effect", message, (*path, key), at_key=True)
     # The models sort segments, so their places are found in the document.
     listed = locate(root, (*path, "segments")).node
     ends = {segment.until for segment in traffic.segments if segment.until <= 0}

@@ -65,9 +65,10 @@ def test_merge_keys_fill_in_what_is_not_there(merged: str, value: object) -> Non
     assert document["it"] == value
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 1_000_000, "- " * 100_000, "{a: " * 5000, "\n".join(" " * n + "a:" for n in range(500))]
-)  # fmt: skip
+DEEP_BLOCK = "\n".join(" " * depth + "a:" for depth in range(500))
+
+
+@pytest.mark.parametrize("text", ["[" * 1_000_000, "- " * 100_000, "{a: " * 5000, DEEP_BLOCK])
 def test_deep_nesting_is_refused_where_it_becomes_too_deep(text: str) -> None:
     with pytest.raises(PlacedMistake) as caught:
         compose(text)
@@ -153,7 +154,7 @@ def test_list_items_are_counted_without_nulls() -> None:
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     try:
-        compose(text)
+        _, problems = compose(text)
     except PlacedMistake as mistake:
-        assert 1 <= mistake.mark.line <= text.count("\n") + text.count("\r") + 60
-        assert mistake.mark.column >= 1
+        problems = [mistake]
+    assert all(problem.mark.line >= 1 and problem.mark.column >= 1 for problem in problems)

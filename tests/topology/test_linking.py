@@ -35,7 +35,9 @@ def test_operations_are_sorted_by_service_and_then_by_name() -> None:
 
 
 def test_roots_are_the_operations_that_nobody_calls() -> None:
-    found = roots(topology({"web": {"get": ["db.query"], "put": ["db.query"]}, "db": {"query": []}}))
+    found = roots(
+        topology({"web": {"get": ["db.query"], "put": ["db.query"]}, "db": {"query": []}})
+    )
     assert found == {"web.get": 1.0, "web.put": 1.0}
 
 

@@ -37,7 +37,9 @@ def test_every_code_of_a_document_has_a_golden_file() -> None:
     told = {
         code
         for path in PROBLEMS
-        for code in re.findall(r"^\S+: .*\[([a-z-]+)\]$", path.with_suffix(".out").read_text(), re.M)
+        for code in re.findall(
+            r"^\S+: .*\[([a-z-]+)\]$", path.with_suffix(".out").read_text(), re.MULTILINE
+        )
     }
     by_other_tests = {
         "unreadable-source",

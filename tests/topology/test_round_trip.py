@@ -18,10 +18,12 @@ from motel_locust.topology.quantities import (
 )
 from motel_locust.topology.reading import Source, parse_topology
 
-DURATIONS = frozenset(
-    ("delay", "timeout", "retry_backoff", "latency_threshold", "window", "cooldown", "interval")
-    + ("walk", "burst_interval", "burst_duration", "period", "until", "at")
-)
+# fmt: off
+DURATIONS = frozenset({
+    "at", "burst_duration", "burst_interval", "cooldown", "delay", "duration", "interval",
+    "latency_threshold", "period", "retry_backoff", "timeout", "until", "walk", "window",
+})
+# fmt: on
 
 
 def flow(value: object) -> str:
@@ -51,11 +53,8 @@ def written(part: Part) -> dict[str, Any]:
         value = getattr(part, name)
         # Unset fields of traffic are None until they are filled in.
         if name in part.model_fields_set and value is not None:
-            is_time = name in DURATIONS or (name == "duration" and isinstance(value, int))
-            keys[field.alias or name] = format_duration(value) if is_time and value else value
-    for name in DURATIONS & keys.keys():
-        if keys[name] == 0:
-            keys[name] = "0s"
+            is_time = name in DURATIONS and isinstance(value, int)
+            keys[field.alias or name] = format_duration(value) if is_time else value
     return keys
 
 

@@ -57,7 +57,10 @@ def node(written: str) -> Node:
         ("-.INF", -math.inf),
         ("+.Inf", math.inf),
         *((word, word) for word in ("1e400", "yes", "no", "on", "off", "y", "n", "1:30", "5%")),
-        *((word, word) for word in ("=", "0o8", "_1", "1__a", "0x", "0xG", "+", ".", "12e", "1.2.3")),
+        *(
+            (word, word)
+            for word in ("=", "0o8", "_1", "1__a", "0x", "0xG", "+", ".", "12e", "1.2.3")
+        ),
         ('"5"', "5"),
         ("'true'", "true"),
         ('""', ""),
