@@ -74,12 +74,12 @@ class Assembly:
         traces: NDArray[np.int64],
         history: Mapping[str, History],
     ) -> Columns:
-        trace = _join([traces[visit.rows] for visit in visits])
-        end = _join([visit.end_ns for visit in visits])
+        trace = _join([traces[visit.requests.rows] for visit in visits])
+        end = _join([visit.outcome.end_ns for visit in visits])
         order = self._order(trace, end, visits=len(visits))
         trace = trace[order]
         span_id = _join([visit.span_id for visit in visits])[order]
-        parents = [visit.parent_id for visit in visits if visit.parent_id is not None]
+        parents = [each for visit in visits if (each := visit.requests.parent_id) is not None]
         number = None
         if plan.numbered:
             ordinal = np.repeat(
@@ -103,9 +103,9 @@ class Assembly:
             trace=trace,
             span_id=span_id,
             parent_id=_join(parents)[order] if parents else None,
-            start_ns=_join([visit.start_ns for visit in visits])[order],
+            start_ns=_join([visit.requests.start_ns for visit in visits])[order],
             end_ns=end[order],
-            failed=_join([visit.failed for visit in visits])[order],
+            failed=_join([visit.outcome.failed for visit in visits])[order],
             values=own,
             events=events,
             links=tuple(links),

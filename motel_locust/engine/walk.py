@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from motel_locust.engine import draws
+from motel_locust.engine import draws, state
 from motel_locust.engine.links import LinkTable
 from motel_locust.engine.shapes import CIRCUIT_OPEN, QUEUE_FULL
-from motel_locust.engine.state import ADMITTED
-from motel_locust.engine.state import CIRCUIT_OPEN as REFUSED_BY_BREAKER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,21 +29,39 @@ Rows: TypeAlias = "NDArray[np.int64] | slice"
 ALL: Final = slice(None)
 
 REJECTION_NS: Final = 1_000_000
+REASONS: Final = {state.CIRCUIT_OPEN: CIRCUIT_OPEN, state.QUEUE_FULL: QUEUE_FULL}
+
+
+class Requests(NamedTuple):
+    """What arrives at one site: the traces, when each request starts, and the calling spans."""
+
+    rows: Rows
+    start_ns: NDArray[np.int64]
+    parent_id: NDArray[np.uint64] | None
+
+    def some(self, these: NDArray[np.int64]) -> Requests:
+        """Return the requests at the positions *these*."""
+        parents = None if self.parent_id is None else self.parent_id[these]
+        return Requests(_take(self.rows, these), self.start_ns[these], parents)
+
+
+class Outcome(NamedTuple):
+    """When requests ended, and which failed, as the caller sees it."""
+
+    end_ns: NDArray[np.int64]
+    failed: NDArray[np.bool_]
 
 
 class Visit(NamedTuple):
-    """The spans of one site: columns as in :class:`motel_locust.engine.columns.Columns`.
+    """The spans of one site, one per request.
 
     ``local`` holds, per link of the operation, the latest span in the same trace, 0 for none.
     """
 
     site: Site
-    rows: Rows
+    requests: Requests
     span_id: NDArray[np.uint64]
-    parent_id: NDArray[np.uint64] | None
-    start_ns: NDArray[np.int64]
-    end_ns: NDArray[np.int64]
-    failed: NDArray[np.bool_]
+    outcome: Outcome
     local: tuple[NDArray[np.uint64], ...]
 
 
@@ -91,106 +107,90 @@ class Walk:
 
     def _walk_roots(self) -> None:
         roots = self.plan.roots
+        everything = Requests(ALL, self.arrival_ns, None)
         if len(roots) == 1:
-            _, self.failed = self._visit(roots[0], ALL, self.arrival_ns, None)
+            self.failed = self._visit(roots[0], everything).failed
             return
         words = draws.draw_words(self.trace_key, self.plan.root_purpose)
         choice = draws.draw_choices(words, self.plan.root_bounds)
         for index, site in enumerate(roots):
-            rows = (choice == index).nonzero()[0]
-            if rows.size:
-                _, self.failed[rows] = self._visit(site, rows, self.arrival_ns[rows], None)
+            these = (choice == index).nonzero()[0]
+            if these.size:
+                self.failed[these] = self._visit(site, everything.some(these)).failed
 
-    def _visit(
-        self, site: Site, rows: Rows, start: NDArray[np.int64], parent: NDArray[np.uint64] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Make the spans of *site* for *rows*; return when each ended and whether it failed.
+    def _visit(self, site: Site, requests: Requests) -> Outcome:
+        """Make the spans of *site*, one for each of *requests*.
 
         Where a trace is full there is no span: it ends, well, when it starts.
         """
         if self.spans is None:
-            return self._request(site, rows, start, parent)
-        fits = self.spans[rows] < self._limit
+            return self._request(site, requests)
+        fits = self.spans[requests.rows] < self._limit
         if fits.all():
-            self.spans[rows] += 1
-            return self._request(site, rows, start, parent)
-        self.cut[_take(rows, (~fits).nonzero()[0])] += 1
-        end, failed = start.copy(), np.zeros(start.size, np.bool_)
-        some = fits.nonzero()[0]
-        if some.size:
-            fitting = _take(rows, some)
-            self.spans[fitting] += 1
-            parents = None if parent is None else parent[some]
-            end[some], failed[some] = self._request(site, fitting, start[some], parents)
-        return end, failed
+            self.spans[requests.rows] += 1
+            return self._request(site, requests)
+        self.cut[_take(requests.rows, (~fits).nonzero()[0])] += 1
+        outcome = Outcome(requests.start_ns.copy(), np.zeros(fits.size, np.bool_))
+        these = fits.nonzero()[0]
+        if these.size:
+            fitting = requests.some(these)
+            self.spans[fitting.rows] += 1
+            outcome.end_ns[these], outcome.failed[these] = self._request(site, fitting)
+        return outcome
 
-    def _request(
-        self, site: Site, rows: Rows, start: NDArray[np.int64], parent: NDArray[np.uint64] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        span = draws.draw_words(self.trace_key[rows], site.key)
+    def _request(self, site: Site, requests: Requests) -> Outcome:
+        """Ask the operation's breaker and queue, if it has any."""
+        span_id = draws.draw_words(self.trace_key[requests.rows], site.key)
         if not site.operation.guarded:
-            return self._span(site, rows, start, parent, span)
+            return self._span(site, requests, span_id)
         tick = self._ticks[site.operation.ref]
-        verdict = tick.admit(start - self._origin_ns)
+        verdict = tick.admit(requests.start_ns - self._origin_ns)
         if verdict is None:
-            return self._admitted(site, rows, start, parent, span)
-        end, failed = start + REJECTION_NS, np.ones(start.size, np.bool_)
+            return self._admitted(site, requests, span_id)
+        outcome = Outcome(requests.start_ns + REJECTION_NS, np.ones(verdict.size, np.bool_))
         for code in np.unique(verdict).tolist():
-            some = (verdict == code).nonzero()[0]
-            these, begin = _take(rows, some), start[some]
-            parents = None if parent is None else parent[some]
-            if code == ADMITTED:
-                found = self._admitted(site, these, begin, parents, span[some])
-                end[some], failed[some] = found
+            these = (verdict == code).nonzero()[0]
+            some = requests.some(these)
+            if code == state.ADMITTED:
+                admitted = self._admitted(site, some, span_id[these])
+                outcome.end_ns[these], outcome.failed[these] = admitted
             else:
-                reason = CIRCUIT_OPEN if code == REFUSED_BY_BREAKER else QUEUE_FULL
-                refused = Visit(
-                    site, these, span[some], parents, begin, end[some], failed[some], ()
-                )
-                self.visits.setdefault(site.rejection(reason), []).append(refused)
-        return end, failed
+                rejected = Outcome(outcome.end_ns[these], outcome.failed[these])
+                visit = Visit(site, some, span_id[these], rejected, ())
+                self.visits.setdefault(site.rejection(REASONS[code]), []).append(visit)
+        return outcome
 
-    def _admitted(
-        self,
-        site: Site,
-        rows: Rows,
-        start: NDArray[np.int64],
-        parent: NDArray[np.uint64] | None,
-        span: NDArray[np.uint64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        end, failed = self._span(site, rows, start, parent, span)
-        origin = self._origin_ns
+    def _admitted(self, site: Site, requests: Requests, span_id: NDArray[np.uint64]) -> Outcome:
+        outcome = self._span(site, requests, span_id)
+        origin_ns = self._origin_ns
         self._ticks[site.operation.ref].record(
-            start - origin, end - origin, failed, self.number[rows]
+            requests.start_ns - origin_ns,
+            outcome.end_ns - origin_ns,
+            outcome.failed,
+            self.number[requests.rows],
         )
-        return end, failed
+        return outcome
 
-    def _span(
-        self,
-        site: Site,
-        rows: Rows,
-        start: NDArray[np.int64],
-        parent: NDArray[np.uint64] | None,
-        span: NDArray[np.uint64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def _span(self, site: Site, requests: Requests, span_id: NDArray[np.uint64]) -> Outcome:
         operation = site.operation
-        local = self.links.local(operation.linked, rows)
+        local = self.links.local(operation.linked, requests.rows)
         if operation.ref in self.plan.linked:
-            self.links.start(operation.ref, rows, span)
-        words = draws.draw_words(operation.keys, span) if operation.keys.size else operation.keys
-        own, broken = self._own(operation, words, span.size)
-        cursor = begin = start + (own >> 1)
+            self.links.start(operation.ref, requests.rows, span_id)
+        keys = operation.keys
+        words = draws.draw_words(keys, span_id) if keys.size else keys
+        own_ns, broken = self._own(operation, words, span_id.size)
+        cursor = begin = requests.start_ns + (own_ns >> 1)
         failed = broken
         for index in range(len(operation.calls)):
-            at = begin if operation.parallel else cursor
-            end, bad = self._call(site, index, rows, at, span, words, broken)
-            if end is not None:
-                cursor = np.maximum(cursor, end)
-                failed = failed | bad
-        end = cursor + (own - (own >> 1))
-        visit = Visit(site, rows, span, parent, start, end, failed, local)
+            calling = Requests(requests.rows, begin if operation.parallel else cursor, span_id)
+            outcome = self._call(site, index, calling, words, broken)
+            if outcome is not None:
+                cursor = np.maximum(cursor, outcome.end_ns)
+                failed = failed | outcome.failed
+        outcome = Outcome(cursor + (own_ns - (own_ns >> 1)), failed)
+        visit = Visit(site, requests, span_id, outcome, local)
         self.visits.setdefault(site.shape, []).append(visit)
-        return end, failed
+        return outcome
 
     def _own(
         self, operation: OperationPlan, words: NDArray[np.uint64], rows: int
@@ -217,76 +217,62 @@ class Walk:
         self,
         site: Site,
         index: int,
-        rows: Rows,
-        at: NDArray[np.int64],
-        span: NDArray[np.uint64],
+        callers: Requests,
         words: NDArray[np.uint64],
         broken: NDArray[np.bool_],
-    ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_]]:
-        """Make one call of *site* for those of *rows* that make it, at the times *at*.
+    ) -> Outcome | None:
+        """Make one call of *site* for those of *callers* that make it.
 
-        Returns when the caller goes on and whether the call failed; None for the time where the
-        caller does not wait.
+        *callers* are what a call made by all of them would send: when it would start, and the
+        calling spans. Returns when the callers go on and whose call failed; None where nobody
+        waits.
         """
         call = site.operation.calls[index]
         if call.plain:
-            return self._visit(site.child(index, 0, 0), rows, at, span)
-        live: Rows = ALL
+            return self._visit(site.child(index, 0, 0), callers)
+        live = np.arange(broken.size)
         if call.wants_error is not None:
-            live = (broken == call.wants_error).nonzero()[0]
+            live = live[broken == call.wants_error]
         if call.gate is not None:
-            chosen = words[call.gate][live] < call.below
-            live = _take(live, chosen.nonzero()[0])
-        end, failed = at.copy(), np.zeros(at.size, np.bool_)
-        if at[live].size == 0:
-            return (end if call.awaited else None), failed
-        for repeat in range(call.count):
-            if self._all_full(_take(rows, live)):
+            live = live[words[call.gate][live] < call.below]
+        outcome = Outcome(callers.start_ns.copy(), np.zeros(broken.size, np.bool_))
+        for repeat in range(call.count if live.size else 0):
+            calling = callers.some(live)
+            if self._all_full(calling.rows):
                 # Visits would only be refused; without this, nested counts make sites for nothing.
-                self.cut[_take(rows, live)] += call.count - repeat
+                self.cut[calling.rows] += call.count - repeat
                 break
-            # A copy: the visit keeps its start times, and `end` changes below.
-            when = (at if site.operation.parallel else end)[live].copy()
-            if call.awaited:
-                self._attempts(site, index, repeat, rows, live, when, span, end, failed)
-            else:
-                self._visit(site.child(index, repeat, 0), _take(rows, live), when, span[live])
-        return (end if call.awaited else None), failed
+            if not call.awaited:
+                self._visit(site.child(index, repeat, 0), calling)
+                continue
+            if not site.operation.parallel:
+                calling = calling._replace(start_ns=outcome.end_ns[live])
+            end_ns, failed = self._attempts(site, index, repeat, calling)
+            outcome.end_ns[live] = np.maximum(outcome.end_ns[live], end_ns)
+            outcome.failed[live] |= failed
+        return outcome if call.awaited else None
 
-    def _attempts(
-        self,
-        site: Site,
-        index: int,
-        repeat: int,
-        rows: Rows,
-        todo: Rows,
-        when: NDArray[np.int64],
-        span: NDArray[np.uint64],
-        end: NDArray[np.int64],
-        failed: NDArray[np.bool_],
-    ) -> None:
-        """Try one repetition of a call until it succeeds or the attempts are used up.
-
-        *todo* are the rows of the caller that call, *when* their starts; *end* and *failed*, over
-        all of the caller's rows, are brought up to date.
-        """
+    def _attempts(self, site: Site, index: int, repeat: int, calling: Requests) -> Outcome:
+        """Try one repetition of a call until it succeeds or the attempts are used up."""
         call = site.operation.calls[index]
+        outcome = Outcome(calling.start_ns.copy(), np.zeros(calling.start_ns.size, np.bool_))
+        todo = np.arange(calling.start_ns.size)
         for attempt in range(1 + call.retries):
-            calling = _take(rows, todo)
             if attempt:
-                self.retries[calling] += 1
-            done, bad = self._visit(site.child(index, repeat, attempt), calling, when, span[todo])
+                self.retries[calling.rows] += 1
+            end_ns, failed = self._visit(site.child(index, repeat, attempt), calling)
             if call.timeout_ns is not None:
-                latest = when + call.timeout_ns
-                late = done > latest
-                self.timeouts[_take(calling, late.nonzero()[0])] += 1
-                bad, done = bad | late, np.minimum(done, latest)
-            end[todo] = np.maximum(end[todo], done)
-            again = bad.nonzero()[0]
-            todo, when = _take(todo, again), done[again] + call.backoff_ns
+                latest_ns = calling.start_ns + call.timeout_ns
+                late = end_ns > latest_ns
+                self.timeouts[_take(calling.rows, late.nonzero()[0])] += 1
+                end_ns, failed = np.minimum(end_ns, latest_ns), failed | late
+            outcome.end_ns[todo], outcome.failed[todo] = end_ns, failed
+            again = failed.nonzero()[0]
             if not again.size:
-                return
-        failed[todo] = True
+                break
+            todo = todo[again]
+            calling = calling.some(again)._replace(start_ns=end_ns[again] + call.backoff_ns)
+        return outcome
 
     def _all_full(self, rows: Rows) -> bool:
         return self.spans is not None and bool((self.spans[rows] >= self._limit).all())
