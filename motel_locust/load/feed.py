@@ -1,0 +1,158 @@
+"""What the users of one class generate: walked ahead, filed by tick, let out, packed into bodies.
+
+A feed never waits and reads no clock; :mod:`motel_locust.load.pump` tells it when. Words: a
+*parcel* is what leaves at one tick, already encoded; it is *filed* until then. Filed is not yet
+generated: no ledger counts a parcel that is thrown away before its tick.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from motel_locust.engine.columns import Counts
+from motel_locust.engine.schedule import TICK_NS
+from motel_locust.otlp.bodies import BodyBuilder
+from motel_locust.otlp.delivery import Body
+from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from motel_locust.engine.engine import Engine
+    from motel_locust.engine.traffic import Timeline
+    from motel_locust.otlp.exporter import Exporter
+    from motel_locust.otlp.parcels import BatchEncoder, Parcel
+
+# Large batches cost less a span, but a change of users throws away what was walked ahead.
+MOST_TICKS_AHEAD: Final = 100
+
+
+class Feed:
+    """The engine of one user class, and the way of its spans up to the exporter.
+
+    Attributes:
+        exporter: where the bodies go.
+        ready: bodies that were cut and not yet offered to the exporter.
+        counts: the simulation's counters, of what was released.
+        flush_s: when the body that is being built is to be cut; infinite while there is none.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        encoder: BatchEncoder,
+        exporter: Exporter,
+        *,
+        timeline: Timeline,
+        epoch_ns: int,
+        flush_interval_s: float,
+        realtime: bool = False,
+        worker: int = 0,
+        stride: int = 1,
+    ) -> None:
+        self.exporter = exporter
+        self.ready: deque[Body] = deque()
+        self.counts = Counts()
+        self.flush_s = math.inf
+        self._engine, self._encoder = engine, encoder
+        self._timeline, self._users = timeline, 0
+        self._epoch_ns, self._realtime = epoch_ns, realtime
+        self._flush_interval_s = flush_interval_s
+        self._worker, self._stride = worker, stride
+        self._shared: int | None = None
+        self._filed: dict[int, list[Parcel]] = {}
+        self._ahead = 1
+        self._body = BodyBuilder(encoder.heads)
+        self._released_s = 0.0
+
+    def join(self, users: Iterable[int], tick: int) -> None:
+        """Let *users* begin at *tick*, the first one that was not released."""
+        with self._change(tick):
+            for user in users:
+                self._engine.join(self._row(user), tick * TICK_NS)
+                self._users += 1
+
+    def leave(self, users: Iterable[int], tick: int) -> None:
+        """Let *users* end at *tick*, the first one that was not released."""
+        with self._change(tick):
+            for user in users:
+                self._engine.leave(self._row(user), tick * TICK_NS)
+                self._users -= 1
+
+    def share(self, users: int | None, tick: int) -> None:
+        """Divide the topology's rate among *users* of the whole cluster from *tick* on.
+
+        None: each has all of it.
+        """
+        if users != self._shared:
+            with self._change(tick):
+                self._engine.share(users, tick * TICK_NS)
+                self._shared = users
+
+    def walk(self, tick: int) -> bool:
+        """Walk a stretch and return True, unless all that leaves at *tick* is filed already."""
+        if self._engine.walked_ns >= (tick + 1) * TICK_NS:
+            return False
+        batch = self._engine.walk((tick + self._ahead) * TICK_NS)
+        for parcel in self._encoder.encode(batch):
+            release = (parcel.release_ns - self._epoch_ns) // TICK_NS
+            self._filed.setdefault(max(release, tick), []).append(parcel)
+        if self._engine.walked_ns >= (tick + 1) * TICK_NS:
+            self._ahead = min(2 * self._ahead, MOST_TICKS_AHEAD)
+        return True
+
+    def next_tick(self, tick: int) -> int:
+        """Return the first tick from *tick* on that needs :meth:`walk` or :meth:`release`."""
+        return max(tick, min((self._engine.walked_ns // TICK_NS, *self._filed)))
+
+    def release(self, tick: int, now_s: float) -> None:
+        """Pack what is filed for *tick* into bodies: from here on it counts as generated."""
+        for parcel in self._filed.pop(tick, ()):
+            self._take(parcel, now_s)
+
+    def flush(self, now_s: float) -> None:
+        """Cut the body that is being built if it has waited long enough."""
+        if now_s >= self.flush_s:
+            self._cut(now_s)
+
+    def finish(self, now_s: float) -> None:
+        """Begin no new trace, release the rest of those that were begun, and cut the last body."""
+        for tick in sorted(self._filed) if self._realtime else ():
+            self.release(tick, now_s)
+        self._filed.clear()
+        self._cut(now_s)
+
+    def asked_per_s(self, tick: int) -> float:
+        """Return the traces per second that the users ask for at *tick*."""
+        return self._timeline.rate(tick * TICK_NS) * self._users / (self._shared or 1)
+
+    @contextmanager
+    def _change(self, tick: int) -> Iterator[None]:
+        """Throw away what was walked with the users of before, from *tick* on."""
+        walked_ns = self._engine.walked_ns
+        yield
+        if self._engine.walked_ns < walked_ns:
+            for late in [filed for filed in self._filed if filed >= tick]:
+                del self._filed[late]
+        self._ahead = 1
+
+    def _row(self, user: int) -> int:
+        # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.
+        return user * self._stride + self._worker
+
+    def _take(self, parcel: Parcel, now_s: float) -> None:
+        self.counts += parcel.counts
+        if self._body.spans and self._body.size + parcel.size > DEFAULT_MAX_BYTES:
+            self._cut(now_s)
+        if not self._body.spans:
+            self._released_s, self.flush_s = now_s, now_s + self._flush_interval_s
+        self._body.add(parcel)
+
+    def _cut(self, now_s: float) -> None:
+        if self._body.spans:
+            content, items = self._body.build(), self._body.spans
+            self.ready.append(Body("traces", content, items, self._released_s, now_s))
+        self._body, self.flush_s = BodyBuilder(self._encoder.heads), math.inf

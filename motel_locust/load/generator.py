@@ -1,0 +1,259 @@
+"""The generator of one Locust environment: what its users, pages and messages all refer to.
+
+It is made once per process and holds what a run needs: the topologies by the hash of their text,
+the pump (on a worker or the only process), the figures of the workers (on a master). Nothing here
+survives from one run to the next but the topologies' texts and the built-in receiver.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+from gevent.event import Event
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, LocalRunner, MasterRunner, WorkerRunner
+
+from motel_locust.load.cluster import Alone
+from motel_locust.load.feeds import build_feeds
+from motel_locust.load.figures import Figures, total
+from motel_locust.load.options import run_options
+from motel_locust.load.pump import Pump
+from motel_locust.load.release import Release
+from motel_locust.load.run import KEY, STRIDE, Run
+from motel_locust.load.stats import log_items
+from motel_locust.otlp.ledger import Ledger
+from motel_locust.otlp.receiver_process import start_receiver
+from motel_locust.otlp.settings import SettingsError
+from motel_locust.topology.diagnostics import TopologyError
+from motel_locust.topology.reading import parse_topology
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from locust import User
+    from locust.env import Environment
+
+    from motel_locust.load.feed import Feed
+    from motel_locust.load.preparation import Preparation
+    from motel_locust.otlp.exporter import Settled
+    from motel_locust.otlp.receiver_process import RunningReceiver
+    from motel_locust.topology.sources import Source
+
+logger = logging.getLogger(__name__)
+
+ATTRIBUTE: Final = "motel_locust"
+"""Where an environment keeps its generator."""
+
+# How long a worker waits for a topology before it asks for it again.
+ASK_AGAIN_S: Final = 1.0
+
+
+class Generator:
+    """One process's part of the load, or on a master the whole of it.
+
+    Attributes:
+        exchange: What is told to the other processes, and heard from them.
+        hosts: The ``host`` that classes give themselves, by class.
+        prepared: The run that may begin next, if somebody has checked it.
+        sources: The topologies that are known here, by the hash of their text.
+        run: The run that is going on, or the last one.
+        pump: What generates here; None on a master, and before the first run.
+        reports: On a master, the latest figures of each worker for this run, by its id.
+        receiver: The built-in receiver, where this process started it.
+        troubles: Why processes could not take part in this run, or not to its end.
+        ending: Whether the run has ended and deliveries are still under way.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.exchange = Alone(self)
+        self.hosts: dict[str, str] = {}
+        self.prepared: Preparation | None = None
+        self.sources: dict[str, Source] = {}
+        self.run: Run | None = None
+        self.pump: Pump | None = None
+        self.reports: dict[str, Figures] = {}
+        self.receiver: RunningReceiver | None = None
+        self.troubles: list[str] = []
+        self.ending = False
+        self._arrived = Event()
+
+    @classmethod
+    def of(cls, environment: Environment) -> Generator:
+        """Return the generator of *environment*, the same one each time."""
+        attributes = vars(environment)
+        if ATTRIBUTE not in attributes:
+            attributes[ATTRIBUTE] = cls(environment)
+        generator: Generator = attributes[ATTRIBUTE]
+        return generator
+
+    def begin(self, preparation: Preparation) -> Run:
+        """Return a new run that every process will :meth:`enter`, as its master or only process."""
+        options, alone = preparation.options, isinstance(self.environment.runner, LocalRunner)
+        seed = options["seed"] or secrets.randbelow(2**63 - 1) + 1
+        logger.info("seed %d: the same one makes the same telemetry again", seed)
+        self.sources = {key: each.source for key, each in preparation.readings.items()}
+        self.run = Run(
+            name=secrets.token_hex(8),
+            epoch_ns=time.time_ns(),
+            seed=seed,
+            stride=1 if alone else STRIDE,
+            users=self.environment.runner.target_user_count if self.environment.runner else 0,
+            parts=preparation.parts,
+            options=options,
+            environ=preparation.environ,
+        )
+        self.reports, self.troubles = {}, []
+        if self.environment.parsed_options is not None:
+            vars(self.environment.parsed_options)[KEY] = self.run.message()
+        return self.run
+
+    def forget_run(self) -> None:
+        """Let the last run be over: what is printed and decided at the end is another one's."""
+        self.run = None
+        if self.environment.parsed_options is not None:
+            vars(self.environment.parsed_options).pop(KEY, None)
+
+    def enter(self, run: Run) -> None:
+        """Take part in *run*: from now on users generate, once the topologies are here."""
+        self.leave_run()
+        self.troubles = []
+        options, ledger = run_options(run.options), Ledger()
+        self.run = run
+        self.pump = Pump(
+            Release(run.epoch_ns),
+            lambda: self._feeds(run, ledger),
+            ledger=ledger,
+            wait_on_full=options.on_full == "wait",
+            drain_s=options.drain_s,
+        )
+        if options.rate_per == "cluster" and run.stride > 1:
+            self.pump.share({part.user_class: max(1, run.users) for part in run.parts})
+        self.pump.start().link_exception(
+            lambda greenlet: self.exchange.tell(f"internal error: {greenlet.exception!r}")
+        )
+
+    def leave_run(self) -> None:
+        """End this process's part of the run and deliver what is under way; idempotent."""
+        if self.pump is not None:
+            self.pump.drain()
+
+    def end_run(self) -> None:
+        """End the run on all processes below this one; return when nothing is under way."""
+        if self.run is not None:
+            self.ending = True
+            try:
+                self.leave_run()
+                self.exchange.drain(run_options(self.run.options).drain_s)
+            finally:
+                self.ending = False
+
+    def join(self, user: User) -> None:
+        """Let *user* generate from the next tick on."""
+        if self.pump is not None:
+            self.pump.join(user, type(user).__name__)
+            self._share_alone()
+
+    def leave(self, user: User) -> None:
+        """Let *user* generate no more; harmless if it does not."""
+        if self.pump is not None:
+            self.pump.leave(user)
+            self._share_alone()
+
+    def learn(self, source: Source) -> None:
+        """Know the text of a topology."""
+        self.sources[source.sha256] = source
+        self._arrived.set()
+
+    def figures(self) -> Figures:
+        """Return the figures of this run, on a master those of the whole cluster."""
+        if isinstance(self.environment.runner, MasterRunner):
+            return total(self.reports.values())
+        return self.pump.figures() if self.pump is not None else Figures()
+
+    @property
+    def running(self) -> bool:
+        """Whether a test is going on."""
+        runner = self.environment.runner
+        return runner is not None and runner.state in (STATE_SPAWNING, STATE_RUNNING)
+
+    def start_receiver(self) -> str:
+        """Start the built-in receiver, if it does not run, and return its endpoint."""
+        if self.receiver is None:
+            self.receiver = start_receiver()
+            logger.info(
+                "no endpoint is configured: sending to the built-in receiver at %s",
+                self.receiver.endpoint,
+            )
+        return self.receiver.endpoint
+
+    def stop_receiver(self) -> None:
+        """End the built-in receiver, and say what came to it."""
+        if self.receiver is not None:
+            report = self.receiver.stop()
+            if report is not None:
+                logger.info(
+                    "the built-in receiver got %d spans of %d traces",
+                    report["spans"],
+                    report["traces"],
+                )
+            self.receiver = None
+
+    def _share_alone(self) -> None:
+        assert self.pump is not None
+        assert self.run is not None
+        if self.run.options["rate_per"] == "cluster" and self.run.stride == 1:
+            self.pump.share({name: max(1, users) for name, users in self.pump.users.items()})
+
+    def _feeds(self, run: Run, ledger: Ledger) -> Mapping[str, Feed]:
+        """Return what the users of each class generate; wait for topologies on their way.
+
+        What the master could not see, such as a certificate that this machine lacks, is told; then
+        there are no feeds.
+        """
+        try:
+            worker = self._worker()
+            topologies = {
+                part.sha256: parse_topology(self._source(part.sha256)).topology
+                for part in run.parts
+            }
+            return build_feeds(run, topologies, ledger, worker=worker, on_settled=self._log)
+        except (SettingsError, TopologyError) as error:
+            self.exchange.tell(str(error))
+            return {}
+
+    def _source(self, sha256: str) -> Source:
+        while sha256 not in self.sources:
+            self.exchange.ask()
+            self._arrived.wait(ASK_AGAIN_S)
+            self._arrived.clear()
+        return self.sources[sha256]
+
+    def _worker(self) -> int:
+        """Return the index of this process in its cluster."""
+        # A worker can be told to spawn before its runner's constructor has returned.
+        while self.environment.runner is None:
+            self._arrived.wait(ASK_AGAIN_S)
+        assert isinstance(self.environment.runner, LocalRunner | WorkerRunner)
+        return self.environment.runner.worker_index
+
+    def _log(self, settled: Settled) -> None:
+        losses = {
+            "rejected": settled.rejected,
+            "failed": settled.failed,
+            "dropped": settled.dropped,
+        }
+        lost = sum(losses.values())
+        log_items(
+            self.environment.stats,
+            settled.signal,
+            items=settled.accepted + lost,
+            ack_ms=None if settled.latency_s is None else settled.latency_s * 1000,
+            size=settled.size,
+            lost=lost,
+            error=f"{max(losses, key=lambda loss: losses[loss])}: {settled.reason}",
+        )
+        if self.pump is not None:
+            self.pump.wake()

@@ -1,0 +1,335 @@
+"""The options of a run: what a person may write, and what it means.
+
+Each option is a flag, an environment variable (``LOCUST_`` and its name in capitals) and a key of
+``locust.conf``; those of the start form are marked ``in_form``. Locust casts what the form sends
+with the type of the present value and checks nothing, so every option's plain value is text, a
+number or a boolean, and ``parse`` judges it, wherever it came from. Options that the form does not
+show may be ``None``: not given, so that an environment variable of OpenTelemetry decides.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from motel_locust.load.values import (
+    ARRIVALS,
+    Plain,
+    duration,
+    number,
+    offset,
+    one_of,
+    rate,
+    signals,
+    text,
+    whole,
+)
+from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
+from motel_locust.otlp.settings import PROTOCOLS
+from motel_locust.topology.quantities import parse_duration, parse_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from locust.argument_parser import LocustArgumentParser
+
+
+class OptionError(ValueError):
+    """Options that cannot be run with: one line for each problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of the command line.
+
+    ``parse`` turns text into a plain value or raises ValueError, saying what is wrong and what
+    would be right; an option without it is a switch.
+    """
+
+    flag: str
+    default: Plain
+    help: str
+    parse: Callable[[str], Plain] | None = None
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    in_form: bool = False
+
+    @property
+    def name(self) -> str:
+        """The option's name among the parsed options."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"LOCUST_{self.name.upper()}"
+
+
+OPTIONS: Final = (
+    Option(
+        "--topology",
+        "",
+        "Services, operations and traffic to simulate: a file or an http(s) URL",
+        text,
+        metavar="FILE|URL",
+        in_form=True,
+    ),
+    Option(
+        "--rate",
+        "",
+        "Traces per unit of time that each user starts, such as 50/s; scales the topology's whole"
+        " traffic to this base rate. Default: the topology's",
+        rate,
+        metavar="N/UNIT",
+        in_form=True,
+    ),
+    Option(
+        "--rate-per",
+        "user",
+        "Whether each user runs the topology at its rate, or all users of the cluster share it",
+        one_of("user", "cluster"),
+        choices=("user", "cluster"),
+        in_form=True,
+    ),
+    Option(
+        "--arrivals",
+        "",
+        "Evenly paced traces or a Poisson process. Default: the topology's, else paced",
+        one_of("", *ARRIVALS),
+        choices=("", *ARRIVALS),
+        in_form=True,
+    ),
+    Option(
+        "--seed",
+        0,
+        "Same seed and timeline, same telemetry. 0 draws one and prints it",
+        whole(0, 2**63 - 1),
+        metavar="N",
+        in_form=True,
+    ),
+    Option(
+        "--signals",
+        "traces",
+        "What to send, separated by commas: traces, metrics, logs",
+        signals,
+        metavar="LIST",
+        in_form=True,
+    ),
+    Option(
+        "--realtime",
+        False,
+        "Release each span when it ends instead of each trace when it begins",
+        in_form=True,
+    ),
+    Option(
+        "--time-offset",
+        "0",
+        "Added to every time stamp, such as --time-offset=-1h",
+        offset,
+        metavar="DURATION",
+    ),
+    Option(
+        "--max-spans-per-trace",
+        10_000,
+        "A trace that has this many spans gets no more; 0 means 10000",
+        whole(0, 2**31),
+        metavar="N",
+    ),
+    Option(
+        "--label-scenarios",
+        False,
+        "Put the names of the active scenarios on every span, as synth.scenarios",
+    ),
+    Option(
+        "--otlp-protocol",
+        "",
+        "http/protobuf or grpc. Default: OTEL_EXPORTER_OTLP_PROTOCOL, else http/protobuf",
+        one_of("", *PROTOCOLS),
+        choices=("", *PROTOCOLS),
+        in_form=True,
+    ),
+    Option(
+        "--otlp-headers",
+        None,
+        "Headers to send, as key=value,key=value. Never shown in the web UI",
+        text,
+        metavar="LIST",
+    ),
+    Option(
+        "--otlp-compression",
+        None,
+        "none, gzip or zstd",
+        text,
+        metavar="METHOD",
+    ),
+    Option(
+        "--otlp-timeout",
+        None,
+        "Time for one attempt to send. Default: 10s",
+        duration,
+        metavar="DURATION",
+    ),
+    Option("--otlp-certificate", None, "CA certificates, PEM", text, metavar="FILE"),
+    Option("--otlp-client-key", None, "Key of the client certificate, PEM", text, metavar="FILE"),
+    Option("--otlp-client-certificate", None, "Client certificate, PEM", text, metavar="FILE"),
+    Option("--otlp-insecure", False, "Plaintext for an endpoint that is given as host:port"),
+    Option(
+        "--connections",
+        4,
+        "Connections to each endpoint, for each process",
+        whole(1, 1024),
+        metavar="N",
+    ),
+    Option(
+        "--queue-size",
+        64 << 20,
+        "Bytes that may wait for each endpoint, for each process",
+        whole(2 * DEFAULT_MAX_BYTES, 2**40),
+        metavar="BYTES",
+    ),
+    Option(
+        "--flush-interval",
+        "100ms",
+        "A body is sent at the latest this long after its first item was released",
+        duration,
+        metavar="DURATION",
+    ),
+    Option(
+        "--on-full",
+        "drop",
+        "When the queue is full: drop keeps the schedule and counts what it loses,"
+        " wait holds the schedule and lets the lag grow",
+        one_of("drop", "wait"),
+        choices=("drop", "wait"),
+    ),
+    Option(
+        "--drain",
+        10.0,
+        "Time for deliveries under way when the test stops",
+        number(0, 3600),
+        metavar="SECONDS",
+    ),
+    Option(
+        "--max-loss",
+        0.0,
+        "Exit code 1 when a greater share of the items was lost, such as 0.01",
+        parse_share,
+        metavar="RATIO",
+    ),
+    Option(
+        "--wait-for-endpoint",
+        0.0,
+        "How long to wait at the start for endpoints that cannot be reached",
+        number(0, 86_400),
+        metavar="SECONDS",
+    ),
+    Option("--summary", "", "Write the run's ledger and counters as JSON", text, metavar="FILE"),
+)
+
+
+def add_options(parser: LocustArgumentParser, **_: Any) -> None:
+    """Add every option to Locust's *parser*; called again for every page of the web UI."""
+    for option in OPTIONS:
+        details: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {}
+        if option.parse is None:
+            details["action"] = "store_true"
+        else:
+            details["type"] = _argparse_type(option.parse)
+        if option.choices:
+            details["choices"] = option.choices
+        # Not through a group: only this method knows include_in_web_ui.
+        parser.add_argument(
+            option.flag,
+            default=option.default,
+            env_var=option.variable,
+            help=option.help,
+            include_in_web_ui=option.in_form,
+            **details,
+        )
+
+
+def _argparse_type(parse: Callable[[str], Plain]) -> Callable[[str], Plain]:
+    """Return *parse* with its complaints as argparse shows them."""
+
+    def parsed(written: str) -> Plain:
+        try:
+            return parse(written)
+        except ValueError as problem:
+            raise ArgumentTypeError(str(problem)) from None
+
+    return parsed
+
+
+def plain_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain value of every option: from *given*, by name, or its default.
+
+    *given* may hold more than our options, and text where Locust's form sends text. Raises
+    OptionError with all problems at once.
+    """
+    values: dict[str, Any] = {}
+    problems = []
+    for option in OPTIONS:
+        value = given.get(option.name, option.default)
+        if option.parse is None:
+            values[option.name] = value is True or value == "true"
+        elif value is None:
+            values[option.name] = None
+        else:
+            try:
+                values[option.name] = option.parse(str(value))
+            except ValueError as problem:
+                problems.append(f"{option.flag}: {problem}")
+    if not problems and values["realtime"] and parse_duration(values["time_offset"]):
+        problems.append("--realtime and --time-offset exclude each other; leave one of them out")
+    if problems:
+        raise OptionError("\n".join(problems))
+    return values
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of one run, with their units; fixed when it starts."""
+
+    topology: str
+    rate: str
+    rate_per: str
+    arrivals: str
+    seed: int
+    signals: tuple[str, ...]
+    realtime: bool
+    time_offset_ns: int
+    max_spans_per_trace: int
+    label_scenarios: bool
+    connections: int
+    queue_bytes: int
+    flush_interval_s: float
+    on_full: str
+    drain_s: float
+    max_loss: float
+    wait_for_endpoint_s: float
+    summary: str
+
+
+def run_options(plain: Mapping[str, Any]) -> RunOptions:
+    """Return what the values from :func:`plain_values` mean."""
+    return RunOptions(
+        topology=plain["topology"],
+        rate=plain["rate"],
+        rate_per=plain["rate_per"],
+        arrivals=plain["arrivals"],
+        seed=plain["seed"],
+        signals=tuple(plain["signals"].split(",")),
+        realtime=plain["realtime"],
+        time_offset_ns=parse_duration(plain["time_offset"]),
+        max_spans_per_trace=plain["max_spans_per_trace"] or 10_000,
+        label_scenarios=plain["label_scenarios"],
+        connections=plain["connections"],
+        queue_bytes=plain["queue_size"],
+        flush_interval_s=parse_duration(plain["flush_interval"]) / 1e9,
+        on_full=plain["on_full"],
+        drain_s=plain["drain"],
+        max_loss=plain["max_loss"],
+        wait_for_endpoint_s=plain["wait_for_endpoint"],
+        summary=plain["summary"],
+    )

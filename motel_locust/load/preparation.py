@@ -1,0 +1,194 @@
+"""Everything that can be wrong with a run, found before anything starts.
+
+This happens on the master or the only process: when the command line was read, when the start form
+is sent, and when a run begins. All that is wrong is told at once.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from motel_locust.load import values
+from motel_locust.load.destination import check_reachable, resource_attributes, settings_for
+from motel_locust.load.options import OptionError, plain_values
+from motel_locust.load.run import Part
+from motel_locust.otlp.receiver_process import ReceiverError
+from motel_locust.otlp.settings import SettingsError
+from motel_locust.topology.diagnostics import TopologyError
+from motel_locust.topology.reading import parse_topology
+from motel_locust.topology.sources import read_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from motel_locust.load.user import TopologyUser
+    from motel_locust.topology.reading import Reading
+    from motel_locust.topology.sources import Source
+
+NO_TOPOLOGY: Final = (
+    "no topology: give --topology FILE or an http(s) URL, or set LOCUST_TOPOLOGY"
+    " or the attribute topology of the user class"
+)
+NO_ENDPOINT: Final = (
+    "no endpoint: a cluster over machines needs one that all of them can reach; give --host URL or"
+    " set OTEL_EXPORTER_OTLP_ENDPOINT. The built-in receiver serves one machine only, standalone or"
+    " with --processes"
+)
+
+
+class PreparationError(ValueError):
+    """What stands in the way of a run, in words for the person who starts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run depends on besides its options."""
+
+    user_classes: Sequence[type[TopologyUser]]
+    hosts: Mapping[str, str]
+    """What ``--host``, the form or the class itself says, by class; may be empty."""
+    receiver: Callable[[], str] | None
+    """Starts the built-in receiver if need be, returns its endpoint; None where it may not be."""
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A run that can begin."""
+
+    parts: tuple[Part, ...]
+    readings: Mapping[str, Reading]
+    """The topologies, by the hash of their text."""
+    options: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what a person should know of the run all the same."""
+        for reading in self.readings.values():
+            yield from map(str, reading.warnings)
+        left_out = [each for each in self.options["signals"].split(",") if each != "traces"]
+        if left_out:
+            yield f"--signals: {' and '.join(left_out)} are left out, only traces are generated"
+
+
+def otel_variables() -> dict[str, str]:
+    """Return the OTEL_ variables of this process: those of the whole run are its master's."""
+    return {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+
+
+@cache
+def _standard_input() -> Source:
+    """Return what standard input held; it can be read only once."""
+    return read_source("-")
+
+
+def _source(text: str) -> Source:
+    return _standard_input() if text == "-" else read_source(text)
+
+
+def prepare(given: Mapping[str, Any], around: Surroundings, *, partly: bool = False) -> Preparation:
+    """Return the run that the options *given* describe; raise PreparationError.
+
+    *partly* checks what is there and misses nothing: a topology and an endpoint may still come.
+    """
+    options = checked_options(given)
+    preparing = _Preparing(options, around, partly=partly)
+    parts = [preparing.draft(user_class) for user_class in around.user_classes]
+    readings = preparing.read({part.source for part in parts})
+    preparing.reach({part.endpoint for part in parts})
+    if preparing.problems:
+        raise PreparationError("\n".join(preparing.problems))
+    return Preparation(
+        tuple(preparing.finish(part, readings) for part in parts),
+        {reading.source.sha256: reading for reading in readings.values()},
+        options,
+        around.environ,
+    )
+
+
+def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plain values of our options among those *given*; raise PreparationError."""
+    try:
+        return plain_values(given)
+    except OptionError as problem:
+        raise PreparationError(str(problem)) from None
+
+
+class _Preparing:
+    """The steps of :func:`prepare`; each adds to ``problems`` and goes on."""
+
+    def __init__(self, options: Mapping[str, Any], around: Surroundings, *, partly: bool) -> None:
+        self.problems: list[str] = []
+        self._options, self._around, self._partly = options, around, partly
+        self._undecided: set[str] = set()
+
+    def draft(self, user_class: type[TopologyUser]) -> Part:
+        """Return what *user_class* asks for: by its own attributes, else by the options."""
+        for attribute, parse in (
+            ("rate", values.rate),
+            ("arrivals", values.one_of("", *values.ARRIVALS)),
+        ):
+            try:
+                parse(str(getattr(user_class, attribute)))
+            except ValueError as problem:
+                self.problems.append(f"{user_class.__name__}.{attribute}: {problem}")
+        return Part(
+            user_class=user_class.__name__,
+            source=user_class.topology or self._options["topology"],
+            sha256="",
+            endpoint=user_class.endpoint or self._around.hosts[user_class.__name__],
+            rate=user_class.rate or self._options["rate"],
+            arrivals=user_class.arrivals or self._options["arrivals"],
+        )
+
+    def read(self, sources: set[str]) -> dict[str, Reading]:
+        """Return the topologies by source."""
+        readings = {}
+        for source in sorted(sources):
+            if source:
+                try:
+                    readings[source] = reading = parse_topology(_source(source))
+                except TopologyError as error:
+                    self.problems.append(str(error))
+                else:
+                    if reading.topology.traffic is None:
+                        self.problems.append(f"{source}: a recording; motel-locust replay sends it")
+            elif not self._partly:
+                self.problems.append(NO_TOPOLOGY)
+        return readings
+
+    def reach(self, endpoints: set[str]) -> None:
+        """Find out what cannot be written or sent to, and which endpoints nobody named."""
+        summary = self._options["summary"]
+        if summary and not Path(summary).parent.is_dir():
+            self.problems.append(f"--summary: the folder of {summary} does not exist")
+        try:
+            resource_attributes(self._around.environ)
+        except SettingsError as problem:
+            self.problems.append(str(problem))
+        for endpoint in sorted(endpoints):
+            try:
+                settings = settings_for(endpoint, self._options, self._around.environ)
+                if not settings.endpoint_is_default:
+                    check_reachable(settings, wait_s=self._options["wait_for_endpoint"])
+                elif self._around.receiver:
+                    self._undecided.add(endpoint)
+                elif not self._partly:
+                    self.problems.append(NO_ENDPOINT)
+            except SettingsError as problem:
+                self.problems.append(str(problem))
+
+    def finish(self, part: Part, readings: Mapping[str, Reading]) -> Part:
+        """Return *part* with its topology's hash, and the receiver where nothing else is named."""
+        endpoint = part.endpoint
+        if endpoint in self._undecided and self._around.receiver:
+            try:
+                endpoint = self._around.receiver()
+            except ReceiverError as problem:
+                raise PreparationError(str(problem)) from None
+        sha256 = readings[part.source].source.sha256 if part.source in readings else ""
+        return replace(part, sha256=sha256, endpoint=endpoint)

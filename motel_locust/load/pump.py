@@ -1,0 +1,267 @@
+"""The one greenlet of a process that generates, whatever the number of users.
+
+It lets the ticks of simulated time out when they are due and gives every body to its exporter.
+Users only leave a note that they come or go; the notes take effect together at the next tick. The
+event loop belongs to everybody: after ``SLICE_S`` of work the others get their turn.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import gevent
+from locust.log import greenlet_exception_logger
+
+from motel_locust.engine.columns import Counts
+from motel_locust.load.figures import Figures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from gevent import Greenlet
+
+    from motel_locust.load.feed import Feed
+    from motel_locust.load.release import Release
+    from motel_locust.otlp.exporter import Exporter
+    from motel_locust.otlp.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+# Each slice is added to every acknowledgement that is being measured meanwhile.
+SLICE_S: Final = 0.005
+
+LAG_NS: Final = 1_000_000_000
+"""A lag above this is worth a line in the log; so is getting rid of it."""
+NO_LAG_NS: Final = 100_000_000
+
+# A user costs some microseconds to join; so many are well within a slice.
+USERS_AT_ONCE: Final = 500
+
+# A settled delivery wakes the pump when there is room again; this is for what settles unheard.
+ROOM_S: Final = 0.05
+
+
+@dataclass(slots=True)
+class Change:
+    """The users of one class that come and go at the next tick, by their row."""
+
+    joined: list[int] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+
+
+class Pump:
+    """Generates for all users of one process, from :meth:`start` until :meth:`drain`.
+
+    *feeds* is called once, in the pump's own greenlet, and returns a feed for each user class by
+    name; it may wait, for a topology that is still on its way. Users that joined before wait too.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        feeds: Callable[[], Mapping[str, Feed]],
+        *,
+        ledger: Ledger,
+        wait_on_full: bool = False,
+        drain_s: float = 10.0,
+    ) -> None:
+        self.users: Counter[str] = Counter()
+        """The users that joined and did not leave, by user class."""
+        self._release, self._build, self._ledger = release, feeds, ledger
+        self._wait_on_full, self._drain_s = wait_on_full, drain_s
+        self._feeds: Mapping[str, Feed] = {}
+        self._rows: dict[Hashable, tuple[str, int]] = {}
+        self._next_row: Counter[str] = Counter()
+        self._changes: dict[str, Change] = defaultdict(Change)
+        self._shares: dict[str, int] = {}
+        self._shares_changed = False
+        self._tick = 0
+        self._slice_s = self._began_s = self._ended_s = 0.0
+        self._lag_max_ns, self._lagging = 0, False
+        self._stopping, self._deadline_s = False, 0.0
+        self._greenlet: Greenlet[..., None] | None = None
+
+    def start(self) -> Greenlet[..., None]:
+        """Begin to generate, in the greenlet that is returned."""
+        self._greenlet = gevent.spawn(self._run)
+        self._greenlet.link_exception(greenlet_exception_logger(logger))
+        return self._greenlet
+
+    def join(self, user: Hashable, user_class: str) -> None:
+        """Let *user* take part from the next tick on."""
+        row = self._next_row[user_class]
+        self._next_row[user_class] += 1
+        self.users[user_class] += 1
+        self._rows[user] = user_class, row
+        self._changes[user_class].joined.append(row)
+        self._release.alarm()
+
+    def leave(self, user: Hashable) -> None:
+        """Let *user* start no more traces from the next tick on; harmless if it did not join."""
+        if user in self._rows:
+            user_class, row = self._rows.pop(user)
+            self.users[user_class] -= 1
+            self._changes[user_class].left.append(row)
+            self._release.alarm()
+
+    def share(self, users: Mapping[str, int]) -> None:
+        """Divide each topology's rate among the *users* of the whole cluster, by user class."""
+        if users != self._shares:
+            self._shares, self._shares_changed = dict(users), True
+            self._release.alarm()
+
+    def drain(self) -> None:
+        """End the run: begin no trace, end those that were begun, deliver, close the ledger.
+
+        Returns when that is done, within the time for draining; a second call changes nothing.
+        """
+        if self._greenlet is None:
+            return
+        if not self._stopping:
+            self._stopping = True
+            self._deadline_s = self._release.now_s() + self._drain_s
+            self._release.alarm()
+            if not self._feeds:  # still waiting for a topology
+                self._greenlet.kill()
+        self._greenlet.join()
+
+    def wake(self) -> None:
+        """Look again whether there is room: a delivery has ended."""
+        if self._wait_on_full:
+            self._release.alarm()
+
+    def figures(self) -> Figures:
+        """Return what happened so far."""
+        feeds = self._feeds.values()
+        ended_s = self._ended_s or self._release.now_s()
+        return Figures(
+            ledger=self._ledger,
+            counts=sum((feed.counts for feed in feeds), Counts()),
+            users=len(self._rows),
+            asked_per_s=0.0
+            if self._stopping
+            else sum(feed.asked_per_s(self._tick) for feed in feeds),
+            lag_ns=0 if self._stopping else self._lag_ns(),
+            lag_max_ns=self._lag_max_ns,
+            queued_bytes=sum(exporter.size for exporter in self._exporters()),
+            elapsed_ns=int((ended_s - self._began_s) * 1e9) if self._began_s else 0,
+        )
+
+    def _run(self) -> None:
+        self._feeds = self._build()
+        if not self._feeds:
+            return
+        # A process that comes late enters at the present; nothing is made up for.
+        self._tick = max(0, self._release.due() + 1)
+        self._began_s = self._slice_s = self._release.now_s()
+        try:
+            while not self._stopping:
+                self._generate()
+                self._release.wait_until(self._next_s())
+                self._slice_s = self._release.now_s()
+        finally:
+            self._stopping, self._ended_s = True, self._release.now_s()
+            self._end()
+
+    def _generate(self) -> None:
+        """Let out every tick that is due."""
+        while not self._stopping:
+            # Ticks without anything to do are skipped, but only those that are due: users who come
+            # next take part from this tick on.
+            due = self._release.due()
+            self._tick = max(self._tick, min(self._next_tick(), due + 1))
+            self._apply_changes()
+            self._watch_lag()
+            if self._tick > due:
+                break
+            for feed in self._feeds.values():
+                while feed.walk(self._tick):
+                    self._give_way()
+                feed.release(self._tick, self._release.now_s())
+                self._deliver(feed)
+            self._tick += 1
+        for feed in self._feeds.values():
+            feed.flush(self._release.now_s())
+            self._deliver(feed)
+
+    def _apply_changes(self) -> None:
+        """Let users come and go, all at the same tick."""
+        if not self._changes and not self._shares_changed:
+            return
+        changes, self._changes = self._changes, defaultdict(Change)
+        changed = self._feeds.keys() if self._shares_changed else changes.keys()
+        self._shares_changed = False
+        # A class that was picked while the test was running has no feed until the next one.
+        for name in changed & self._feeds.keys():
+            feed, change = self._feeds[name], changes[name]
+            feed.share(self._shares.get(name), self._tick)
+            # Whoever came and went between two ticks is in both lists, so joining comes first.
+            for users, apply in ((change.joined, feed.join), (change.left, feed.leave)):
+                for start in range(0, len(users), USERS_AT_ONCE):
+                    apply(users[start : start + USERS_AT_ONCE], self._tick)
+                    self._give_way()
+
+    def _next_tick(self) -> int:
+        """Return the next tick with something to do."""
+        return min(feed.next_tick(self._tick) for feed in self._feeds.values())
+
+    def _next_s(self) -> float:
+        """Return the instant from which there is something to do."""
+        flush_s = min(feed.flush_s for feed in self._feeds.values())
+        return min(self._release.at_s(self._next_tick()), flush_s)
+
+    def _deliver(self, feed: Feed) -> None:
+        """Offer the bodies that are ready; where asked to, only when there is room."""
+        while feed.ready:
+            if self._must_wait(feed):
+                self._watch_lag()
+                self._release.wait_until(self._release.now_s() + ROOM_S)
+                self._slice_s = self._release.now_s()
+            else:
+                feed.exporter.offer(feed.ready.popleft())
+        self._give_way()
+
+    def _must_wait(self, feed: Feed) -> bool:
+        if not self._wait_on_full or feed.exporter.room(len(feed.ready[0].content)):
+            return False
+        return not self._stopping or self._release.now_s() < self._deadline_s
+
+    def _give_way(self) -> None:
+        """Give the others on the event loop a turn once the slice is used up."""
+        if self._release.now_s() - self._slice_s > SLICE_S:
+            self._release.turn()
+            self._slice_s = self._release.now_s()
+
+    def _end(self) -> None:
+        with ExitStack() as closing:
+            for exporter in self._exporters():
+                closing.callback(exporter.close)
+            for feed in self._feeds.values():
+                feed.finish(self._release.now_s())
+                self._deliver(feed)
+            for exporter in self._exporters():
+                exporter.drain(max(0.0, self._deadline_s - self._release.now_s()))
+
+    def _exporters(self) -> Sequence[Exporter]:
+        exporters: list[Exporter] = []
+        for feed in self._feeds.values():
+            if feed.exporter not in exporters:
+                exporters.append(feed.exporter)
+        return exporters
+
+    def _lag_ns(self) -> int:
+        return self._release.behind_ns(self._next_tick()) if self._began_s else 0
+
+    def _watch_lag(self) -> None:
+        lag_ns = self._lag_ns()
+        self._lag_max_ns = max(self._lag_max_ns, lag_ns)
+        if not self._lagging and lag_ns > LAG_NS:
+            self._lagging = True
+            logger.warning("lag above 1 s: ticks are let out later than they are due")
+        elif self._lagging and lag_ns < NO_LAG_NS:
+            self._lagging = False
+            logger.info("lag back to 0, at most it was %.1f s", self._lag_max_ns / 1e9)

@@ -1,0 +1,75 @@
+"""The two clocks: simulated time, and the wall clock that lets it out.
+
+Nothing else in the package compares simulated with real time. Words: the *epoch* is the Unix time
+of simulated instant 0, the same on every process of a cluster; a *tick* is ``TICK_NS`` of simulated
+time; tick *k* begins at ``k * TICK_NS`` and is due from then on. Instants in seconds are those of
+the monotonic clock, which deliveries use too.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.event import Event
+
+from motel_locust.engine.schedule import TICK_NS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Not 0: sleep(0) only runs what is ready, and starves timers and sockets while it does.
+TURN_S = 1e-6
+
+
+class Release:
+    """Tells which tick is due, and waits for the next one.
+
+    *epoch_ns* is Unix time. The distance to it is read from the wall clock once; from then on the
+    monotonic clock counts, so that a clock set right during a run does not move the schedule.
+    """
+
+    def __init__(
+        self,
+        epoch_ns: int,
+        *,
+        unix_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        wait: Callable[[Event, float], object] = Event.wait,
+    ) -> None:
+        self._monotonic_ns, self._wait = monotonic_ns, wait
+        self._origin_ns = monotonic_ns() + epoch_ns - unix_ns()
+        self._alarm = Event()
+
+    def now_s(self) -> float:
+        """Return the present instant."""
+        return self._monotonic_ns() / 1e9
+
+    def at_s(self, tick: int) -> float:
+        """Return the instant at which *tick* is due.
+
+        Multiplied, never summed up from sleeps: one that was late moves none after it.
+        """
+        return (self._origin_ns + tick * TICK_NS) / 1e9
+
+    def due(self) -> int:
+        """Return the last tick that is due; negative before the epoch."""
+        return (self._monotonic_ns() - self._origin_ns) // TICK_NS
+
+    def behind_ns(self, tick: int) -> int:
+        """Return for how long *tick* has been due, 0 if it is not due yet."""
+        return max(0, self._monotonic_ns() - self._origin_ns - tick * TICK_NS)
+
+    def wait_until(self, instant_s: float) -> None:
+        """Wait until *instant_s* or the next alarm, whichever comes first."""
+        self._wait(self._alarm, max(instant_s - self.now_s(), TURN_S))
+        self._alarm.clear()
+
+    def alarm(self) -> None:
+        """End the wait that is going on, or the next one."""
+        self._alarm.set()
+
+    def turn(self) -> None:
+        """Let everybody else on the event loop have a turn."""
+        gevent.sleep(TURN_S)

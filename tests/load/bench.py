@@ -1,0 +1,150 @@
+"""A clock that moves when someone waits, and an endpoint that remembers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.event import Event
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from motel_locust.engine.engine import Engine
+from motel_locust.engine.traffic import Timeline
+from motel_locust.load.feed import Feed
+from motel_locust.load.pump import Pump
+from motel_locust.load.release import Release
+from motel_locust.otlp.delivery import Answer, Cause
+from motel_locust.otlp.exporter import Exporter
+from motel_locust.otlp.ledger import Ledger
+from motel_locust.otlp.parcels import BatchEncoder
+from motel_locust.topology.model import Topology
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+EPOCH_NS = 1_700_000_000_000_000_000
+START_NS = 5_000_000_000
+
+
+class Clock:
+    """Monotonic and Unix time; stands still but where somebody waits on it."""
+
+    def __init__(self) -> None:
+        self.now_ns = START_NS
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    def unix_ns(self) -> int:
+        return EPOCH_NS + self.now_ns - START_NS
+
+    def now_s(self) -> float:
+        return self.now_ns / 1e9
+
+    def wait(self, alarm: Event, seconds: float) -> None:
+        gevent.sleep(1e-6)
+        if not alarm.is_set():
+            self.now_ns += round(seconds * 1e9)
+
+
+class Endpoint:
+    """Takes every body, once its gate is open, and remembers when."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.gate = Event()
+        self.gate.set()
+        self.bodies: list[tuple[float, bytes]] = []
+
+    def send(self, content: bytes, items: int) -> Answer:
+        self.gate.wait()
+        self.bodies.append((self.clock.now_s() - START_NS / 1e9, content))
+        return Answer(Cause.ACK)
+
+    def close(self) -> None:
+        pass
+
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for _, content in self.bodies
+            for resource in ExportTraceServiceRequest.FromString(content).resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def traces(self) -> dict[bytes, list[Span]]:
+        traces = defaultdict(list)
+        for span in self.spans():
+            traces[span.trace_id].append(span)
+        return traces
+
+
+class Bench:
+    """A pump on a clock of its own, with one user class, and the endpoint that it feeds."""
+
+    def __init__(
+        self,
+        *,
+        rate: str = "100/s",
+        duration: str = "5ms",
+        realtime: bool = False,
+        wait_on_full: bool = False,
+        queue_bytes: int = 1 << 24,
+        flush_interval_s: float = 0.1,
+    ) -> None:
+        self.clock = Clock()
+        self.endpoint = Endpoint(self.clock)
+        self.ledger = Ledger()
+        topology = Topology.model_validate(
+            {
+                "version": 1,
+                "services": {
+                    "front": {
+                        "operations": {"get": {"duration": duration, "calls": ["back.find"]}}
+                    },
+                    "back": {"operations": {"find": {"duration": duration}}},
+                },
+                "traffic": {"rate": rate},
+            }
+        )
+        exporter = Exporter(
+            self.endpoint,
+            self.ledger,
+            queue_bytes=queue_bytes,
+            connections=1,
+            now=self.clock.now_s,
+            on_settled=lambda _: self.pump.wake(),
+        )
+        self.feed = Feed(
+            Engine(topology, seed=7, epoch_ns=EPOCH_NS, realtime=realtime),
+            BatchEncoder({"front": {}, "back": {}}),
+            exporter,
+            timeline=Timeline(topology),
+            epoch_ns=EPOCH_NS,
+            flush_interval_s=flush_interval_s,
+            realtime=realtime,
+        )
+        self.release = Release(
+            EPOCH_NS,
+            unix_ns=self.clock.unix_ns,
+            monotonic_ns=self.clock.monotonic_ns,
+            wait=self.clock.wait,
+        )
+        self.pump = Pump(
+            self.release,
+            lambda: {"Shopper": self.feed},
+            ledger=self.ledger,
+            wait_on_full=wait_on_full,
+            drain_s=1.0,
+        )
+
+    def join(self, *users: str) -> None:
+        for user in users:
+            self.pump.join(user, "Shopper")
+
+    def run_until(self, seconds: float) -> None:
+        """Let the pump work until its clock shows *seconds* since the epoch."""
+        while self.clock.now_ns < START_NS + seconds * 1e9:
+            gevent.sleep(0)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from motel_locust import TopologyUser
+from motel_locust.load.preparation import PreparationError, Surroundings, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SMALL = "version: 1\nservices: {a: {operations: {b: {duration: 5ms}}}}\ntraffic: {rate: 10/s}\n"
+
+
+class Plain(TopologyUser):
+    pass
+
+
+class Own(TopologyUser):
+    endpoint = "discard://"
+    rate = "7/s"
+    arrivals = "poisson"
+
+
+class Odd(TopologyUser):
+    rate = 50
+    arrivals = "random"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return str(path)
+
+
+def around(
+    *classes: type[TopologyUser],
+    host: str = "discard://",
+    receiver: Callable[[], str] | None = None,
+    environ: dict[str, str] | None = None,
+) -> Surroundings:
+    hosts = {each.__name__: host for each in classes}
+    return Surroundings(classes, hosts, receiver, environ or {})
+
+
+def told(given: dict, surroundings: Surroundings) -> str:
+    with pytest.raises(PreparationError) as error:
+        prepare(given, surroundings)
+    return str(error.value)
+
+
+def test_a_class_wins_over_the_options(small: str) -> None:
+    prepared = prepare({"topology": small, "rate": "3/s"}, around(Plain, Own, host="stdout://"))
+    plain, own = prepared.parts
+    assert (plain.rate, plain.arrivals, plain.endpoint) == ("3/s", "", "stdout://")
+    assert (own.rate, own.arrivals, own.endpoint) == ("7/s", "poisson", "discard://")
+    assert plain.sha256 == own.sha256
+    assert plain.sha256 in prepared.readings
+
+
+def test_what_a_class_says_wrong_names_the_class(small: str) -> None:
+    message = told({"topology": small}, around(Odd))
+    assert 'Odd.rate: "50" is not of the form N/unit' in message
+    assert 'Odd.arrivals: "random" is not known' in message
+
+
+def test_all_that_stands_in_the_way_is_told(tmp_path: Path) -> None:
+    message = told(
+        {"topology": "no.yaml", "summary": str(tmp_path / "no" / "file")},
+        around(Plain, host="ftp://a", environ={"OTEL_RESOURCE_ATTRIBUTES": "team"}),
+    )
+    assert "no.yaml: cannot be read" in message
+    assert '"ftp://" is not known' in message
+    assert "--summary: the folder of" in message
+    assert "OTEL_RESOURCE_ATTRIBUTES: part 1 is not key=value" in message
+
+
+def test_the_receiver_stands_in_only_where_nobody_named_an_endpoint(small: str) -> None:
+    started = []
+
+    def receiver() -> str:
+        started.append(True)
+        return "http://127.0.0.1:1"
+
+    prepared = prepare({"topology": small}, around(Plain, Own, host="", receiver=receiver))
+    assert [part.endpoint for part in prepared.parts] == ["http://127.0.0.1:1", "discard://"]
+    named = {"OTEL_EXPORTER_OTLP_ENDPOINT": "discard://"}
+    prepared = prepare({"topology": small}, around(Plain, host="", environ=named))
+    assert [part.endpoint for part in prepared.parts] == [""]
+    assert started == [True]
+    assert "no endpoint" in told({"topology": small}, around(Plain, host=""))
+
+
+def test_no_receiver_starts_for_a_run_that_cannot() -> None:
+    def receiver() -> str:
+        raise AssertionError("started")
+
+    told({}, around(Plain, host="", receiver=receiver))
+
+
+def test_what_the_form_may_still_name_is_not_missed() -> None:
+    prepare({}, around(Plain, host=""), partly=True)
+    with pytest.raises(PreparationError, match="rate"):
+        prepare({"rate": "x"}, around(Plain, host=""), partly=True)
+
+
+def test_an_endpoint_that_takes_connections_is_reached(small: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        prepare({"topology": small}, around(Plain, host=address))
+    assert "cannot be reached: connection refused" in told(
+        {"topology": small}, around(Plain, host=address)
+    )
+
+
+def test_signals_that_are_not_made_yet_are_told_once(small: str) -> None:
+    prepared = prepare({"topology": small, "signals": "traces,metrics,logs"}, around(Plain))
+    assert list(prepared.warnings()) == [
+        "--signals: metrics and logs are left out, only traces are generated"
+    ]

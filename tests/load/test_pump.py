@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from tests.load.bench import EPOCH_NS
+
+TRACE = 2  # spans of a trace on the bench
+
+
+def arrivals(bench) -> list[int]:
+    """Return when each trace began, in ns since the epoch."""
+    return sorted(
+        span.start_time_unix_nano - EPOCH_NS
+        for span in bench.endpoint.spans()
+        if not span.parent_span_id
+    )
+
+
+def test_ticks_leave_when_they_are_due(bench) -> None:
+    bench = bench(flush_interval_s=0.0)
+    bench.join("ann")
+    bench.run_until(2.0)
+    for sent_s, _ in bench.endpoint.bodies:
+        assert sent_s % 0.01 == pytest.approx(0, abs=1e-6) or sent_s % 0.01 > 0.00999
+    assert len(bench.endpoint.bodies) == pytest.approx(200, abs=2)
+    assert bench.pump.figures().lag_max_ns == 0
+
+
+def test_arrivals_are_the_integral_of_the_rate(bench) -> None:
+    bench = bench(rate="137/s")
+    bench.join("ann", "bob", "eve")
+    bench.run_until(5.0)
+    bench.pump.drain()
+    assert len(arrivals(bench)) == pytest.approx(3 * 137 * 5, abs=3 * 2)
+
+
+def test_who_joins_later_takes_part_at_once_and_changes_nobody_else(bench) -> None:
+    alone = bench()
+    alone.join("ann")
+    alone.run_until(3.0)
+    joined = bench()
+    joined.join("ann")
+    joined.run_until(1.5)  # walked ahead by up to a second by now
+    joined.join("bob")
+    joined.run_until(3.0)
+    alone.pump.drain()
+    joined.pump.drain()
+    before = [at for at in arrivals(joined) if at < 1_500_000_000]
+    assert before == [at for at in arrivals(alone) if at < 1_500_000_000]
+    after = [at for at in arrivals(joined) if at >= 1_510_000_000]
+    assert len(after) == pytest.approx(2 * 149, abs=4)
+
+
+def test_what_was_thrown_away_is_never_counted(bench) -> None:
+    bench = bench()
+    bench.join("ann")
+    for step in range(1, 20):
+        bench.run_until(step / 7)
+        bench.join(f"user {step}")
+        if step % 2:
+            bench.pump.leave(f"user {step}")
+    bench.pump.drain()
+    figures, traces = bench.pump.figures(), bench.endpoint.traces()
+    assert figures.counts.traces == len(traces)
+    assert figures.counts.spans == len(bench.endpoint.spans()) == TRACE * len(traces)
+    assert all(len(spans) == TRACE for spans in traces.values())
+    assert bench.ledger["traces"].accepted == figures.counts.spans
+    assert bench.ledger.pending == 0
+
+
+def test_nobody_left_means_nothing_made(bench) -> None:
+    bench = bench()
+    bench.join("ann")
+    bench.run_until(1.0)
+    bench.pump.leave("ann")
+    bench.pump.leave("ann")  # leaving twice is harmless
+    bench.pump.leave("a stranger")
+    bench.run_until(1.2)
+    made = bench.pump.figures().counts.traces
+    bench.run_until(4.0)
+    assert bench.pump.figures().counts.traces == made
+    assert bench.pump.figures().users == 0
+
+
+def test_ten_thousand_users_join_in_one_step(bench) -> None:
+    bench = bench(rate="1/m")
+    bench.join(*map(str, range(10_000)))
+    bench.run_until(6.0)
+    bench.pump.drain()
+    assert len(arrivals(bench)) == pytest.approx(1000, abs=2)
+    # Spread over the time, not all at once.
+    first_second = [at for at in arrivals(bench) if at < 1_000_000_000]
+    assert len(first_second) == pytest.approx(1000 / 6, abs=3)
+
+
+def test_at_the_end_no_trace_begins(bench) -> None:
+    bench = bench(flush_interval_s=10.0)
+    bench.join("ann")
+    bench.run_until(1.0)
+    bench.pump.drain()
+    assert max(arrivals(bench)) <= 1_010_000_000
+    assert all(len(spans) == TRACE for spans in bench.endpoint.traces().values())
+    bench.pump.drain()  # draining twice changes nothing
+    assert bench.ledger["traces"].accepted == len(bench.endpoint.spans())
+
+
+def test_in_real_time_spans_leave_when_they_end(bench) -> None:
+    bench = bench(realtime=True, duration="300ms", flush_interval_s=0.0)
+    bench.join("ann")
+    bench.run_until(2.0)
+    for sent_s, _ in bench.endpoint.bodies:
+        assert sent_s > 0.29
+    ended = [span.end_time_unix_nano - EPOCH_NS for span in bench.endpoint.spans()]
+    assert max(ended) <= 2_020_000_000
+
+
+def test_in_real_time_begun_traces_end_whole(bench) -> None:
+    bench = bench(realtime=True, duration="300ms")
+    bench.join("ann")
+    bench.run_until(2.0)
+    bench.pump.drain()
+    traces = bench.endpoint.traces()
+    assert len(traces) == pytest.approx(200, abs=2)
+    assert all(len(spans) == TRACE for spans in traces.values())
+    assert bench.pump.figures().counts.spans == TRACE * len(traces)
+
+
+def test_a_full_queue_drops_the_newest_and_keeps_the_schedule(bench) -> None:
+    bench = bench(rate="1000/s", queue_bytes=100_000)
+    bench.endpoint.gate.clear()
+    bench.join("ann")
+    bench.run_until(3.0)
+    assert bench.pump.figures().lag_ns == 0
+    bench.endpoint.gate.set()
+    bench.pump.drain()
+    counts = bench.ledger["traces"]
+    assert counts.generated == pytest.approx(TRACE * 3000, abs=TRACE * 12)
+    assert counts.dropped > 0
+    assert counts.accepted == len(bench.endpoint.spans())
+
+
+def test_where_asked_to_a_full_queue_holds_the_schedule(bench) -> None:
+    bench = bench(rate="1000/s", queue_bytes=100_000, wait_on_full=True)
+    bench.endpoint.gate.clear()
+    bench.join("ann")
+    bench.run_until(3.0)
+    held = bench.pump.figures()
+    assert held.lag_ns > 2_000_000_000
+    assert held.counts.traces < 1000
+    bench.endpoint.gate.set()
+    gevent.sleep(0)
+    bench.run_until(4.0)
+    assert bench.pump.figures().lag_ns < 100_000_000  # caught up, nothing left out
+    bench.pump.drain()
+    counts = bench.ledger["traces"]
+    assert counts.dropped == 0
+    assert counts.generated == counts.accepted == pytest.approx(TRACE * 4000, abs=TRACE * 120)
+
+
+def test_a_process_that_comes_late_enters_at_the_present(bench) -> None:
+    bench = bench()
+    bench.clock.now_ns += 60_000_000_000
+    bench.join("ann")
+    bench.run_until(61.0)
+    bench.pump.drain()
+    assert min(arrivals(bench)) >= 60_000_000_000
+    assert len(arrivals(bench)) == pytest.approx(100, abs=2)
+
+
+def test_the_whole_cluster_can_share_one_rate(bench) -> None:
+    bench = bench(rate="100/s")
+    bench.join("ann", "bob")
+    bench.pump.share({"Shopper": 4})
+    bench.run_until(2.0)
+    assert bench.pump.figures().asked_per_s == pytest.approx(50)
+    bench.pump.drain()
+    assert len(arrivals(bench)) == pytest.approx(100, abs=3)

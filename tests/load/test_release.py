@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+from gevent.event import Event
+
+from motel_locust.engine.schedule import TICK_NS
+from motel_locust.load.release import TURN_S, Release
+
+EPOCH_NS = 1_700_000_000_000_000_000
+
+
+class Clocks:
+    """A Unix clock and a monotonic one that differ, as they do."""
+
+    def __init__(self, *, since_epoch_ns: int) -> None:
+        self.unix = EPOCH_NS + since_epoch_ns
+        self.monotonic = 42_000_000_000
+        self.waits: list[float] = []
+
+    def release(self) -> Release:
+        return Release(
+            EPOCH_NS,
+            unix_ns=lambda: self.unix,
+            monotonic_ns=lambda: self.monotonic,
+            wait=lambda alarm, seconds: self.waits.append(0.0 if alarm.is_set() else seconds),
+        )
+
+
+@pytest.mark.parametrize(
+    ("since_epoch_ns", "due"),
+    [
+        (0, 0),
+        (TICK_NS - 1, 0),
+        (TICK_NS, 1),
+        (360_000 * TICK_NS + 3, 360_000),
+        (-1, -1),  # before the epoch nothing is due
+        (-TICK_NS - 1, -2),
+    ],
+)
+def test_a_tick_is_due_from_its_beginning_on(since_epoch_ns: int, due: int) -> None:
+    assert Clocks(since_epoch_ns=since_epoch_ns).release().due() == due
+
+
+def test_a_clock_that_is_set_right_does_not_move_the_schedule() -> None:
+    clocks = Clocks(since_epoch_ns=0)
+    release = clocks.release()
+    clocks.unix += 3_600_000_000_000
+    clocks.monotonic += 5 * TICK_NS
+    assert release.due() == 5
+
+
+def test_ticks_stay_on_their_grid_however_late_the_waits_were() -> None:
+    clocks = Clocks(since_epoch_ns=0)
+    release = clocks.release()
+    for tick in range(1, 1000):
+        release.wait_until(release.at_s(tick))
+        clocks.monotonic += round(clocks.waits[-1] * 1e9) + 700_000  # sleeps end late
+        assert release.due() == tick
+        assert release.behind_ns(tick) < 1_000_000
+
+
+def test_what_is_not_due_is_not_behind() -> None:
+    release = Clocks(since_epoch_ns=25_000_000).release()
+    assert release.behind_ns(3) == 0
+    assert release.behind_ns(1) == 15_000_000
+
+
+def test_one_who_is_late_waits_all_the_same() -> None:
+    clocks = Clocks(since_epoch_ns=0)
+    release = clocks.release()
+    release.wait_until(release.at_s(-100))
+    assert clocks.waits == [TURN_S]
+
+
+def test_an_alarm_ends_one_wait() -> None:
+    clocks = Clocks(since_epoch_ns=0)
+    release = clocks.release()
+    release.alarm()
+    release.wait_until(release.at_s(100))
+    release.wait_until(release.at_s(100))
+    assert clocks.waits == [0.0, pytest.approx(1.0)]
+
+
+def test_by_default_it_waits_on_the_event_loop() -> None:
+    assert Release.__init__.__kwdefaults__["wait"] is Event.wait
