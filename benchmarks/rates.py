@@ -60,7 +60,7 @@ def run(endpoint: str, host: str, per_s: float, *, seconds: float) -> Reached:
         _, _, usage = os.wait4(process.pid, 0)
         found = json.loads(summary.read_text())
     simulation, ledger = found["simulation"], found["ledger"]["traces"]
-    elapsed_s = simulation["elapsed_ms"] / 1000
+    elapsed_s = simulation["simulated_ms"] / 1000
     return Reached(
         endpoint=endpoint,
         asked_per_s=per_s,

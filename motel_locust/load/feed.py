@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from motel_locust.engine.engine import Engine
-    from motel_locust.engine.traffic import Timeline
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.parcels import BatchEncoder, Parcel
 
@@ -46,7 +45,6 @@ class Feed:
         encoder: BatchEncoder,
         exporter: Exporter,
         *,
-        timeline: Timeline,
         epoch_ns: int,
         flush_interval_s: float,
         realtime: bool = False,
@@ -58,7 +56,6 @@ class Feed:
         self.counts = Counts()
         self.flush_s = math.inf
         self._engine, self._encoder = engine, encoder
-        self._timeline, self._users = timeline, 0
         self._epoch_ns, self._realtime = epoch_ns, realtime
         self._flush_interval_s = flush_interval_s
         self._worker, self._stride = worker, stride
@@ -73,14 +70,12 @@ class Feed:
         with self._change(tick):
             for user in users:
                 self._engine.join(self._row(user), tick * TICK_NS)
-                self._users += 1
 
     def leave(self, users: Iterable[int], tick: int) -> None:
         """Let *users* end at *tick*, the first one that was not released."""
         with self._change(tick):
             for user in users:
                 self._engine.leave(self._row(user), tick * TICK_NS)
-                self._users -= 1
 
     def share(self, users: int | None, tick: int) -> None:
         """Divide the topology's rate among *users* of the whole cluster from *tick* on.
@@ -127,7 +122,7 @@ class Feed:
 
     def asked_per_s(self, tick: int) -> float:
         """Return the traces per second that the users ask for at *tick*."""
-        return self._timeline.rate(tick * TICK_NS) * self._users / (self._shared or 1)
+        return self._engine.rate(tick * TICK_NS)
 
     @contextmanager
     def _change(self, tick: int) -> Iterator[None]:

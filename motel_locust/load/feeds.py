@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from motel_locust.engine.engine import Engine
-from motel_locust.engine.traffic import Timeline
 from motel_locust.load.destination import resource_attributes, settings_for
 from motel_locust.load.feed import Feed
 from motel_locust.load.options import run_options
@@ -64,7 +63,6 @@ def build_feeds(
                 environment=resource_attributes(run.environ),
             ),
             exporter,
-            timeline=Timeline(topology, rate_per_s=rate_per_s(part)),
             epoch_ns=run.epoch_ns,
             flush_interval_s=options.flush_interval_s,
             realtime=options.realtime,

@@ -29,6 +29,8 @@ class Figures:
     lag_ns: int = 0
     lag_max_ns: int = 0
     queued_bytes: int = 0
+    simulated_ns: int = 0
+    """Simulated time that was let out: arrivals are the integral of the rate over it."""
     elapsed_ns: int = 0
     """From the first release on to the last one."""
 
@@ -62,5 +64,6 @@ def total(parts: Iterable[Figures]) -> Figures:
         lag_ns=max((part.lag_ns for part in parts), default=0),
         lag_max_ns=max((part.lag_max_ns for part in parts), default=0),
         queued_bytes=sum(part.queued_bytes for part in parts),
+        simulated_ns=max((part.simulated_ns for part in parts), default=0),
         elapsed_ns=max((part.elapsed_ns for part in parts), default=0),
     )

@@ -17,6 +17,7 @@ import gevent
 from locust.log import greenlet_exception_logger
 
 from motel_locust.engine.columns import Counts
+from motel_locust.engine.schedule import TICK_NS
 from motel_locust.load.figures import Figures
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Pump:
         self._changes: dict[str, Change] = defaultdict(Change)
         self._shares: dict[str, int] = {}
         self._shares_changed = False
-        self._tick = 0
+        self._first_tick = self._tick = 0
         self._slice_s = self._began_s = self._ended_s = 0.0
         self._lag_max_ns, self._lagging = 0, False
         self._stopping, self._deadline_s = False, 0.0
@@ -148,6 +149,7 @@ class Pump:
             lag_ns=0 if self._stopping else self._lag_ns(),
             lag_max_ns=self._lag_max_ns,
             queued_bytes=sum(exporter.size for exporter in self._exporters()),
+            simulated_ns=(self._tick - self._first_tick) * TICK_NS,
             elapsed_ns=int((ended_s - self._began_s) * 1e9) if self._began_s else 0,
         )
 
@@ -156,7 +158,7 @@ class Pump:
         if not self._feeds:
             return
         # A process that comes late enters at the present; nothing is made up for.
-        self._tick = max(0, self._release.due() + 1)
+        self._first_tick = self._tick = max(0, self._release.due() + 1)
         self._began_s = self._slice_s = self._release.now_s()
         try:
             while not self._stopping:

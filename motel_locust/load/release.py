@@ -2,8 +2,8 @@
 
 Nothing else in the package compares simulated with real time. Words: the *epoch* is the Unix time
 of simulated instant 0, the same on every process of a cluster; a *tick* is ``TICK_NS`` of simulated
-time; tick *k* begins at ``k * TICK_NS`` and is due from then on. Instants in seconds are those of
-the monotonic clock, which deliveries use too.
+time; tick *k* begins at ``k * TICK_NS`` and is due when it is over, so that nothing is let out
+before its time. Instants in seconds are those of the monotonic clock, which deliveries use too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Release:
         wait: Callable[[Event, float], object] = Event.wait,
     ) -> None:
         self._monotonic_ns, self._wait = monotonic_ns, wait
-        self._origin_ns = monotonic_ns() + epoch_ns - unix_ns()
+        # When tick 0 is over.
+        self._origin_ns = monotonic_ns() + epoch_ns - unix_ns() + TICK_NS
         self._alarm = Event()
 
     def now_s(self) -> float:

@@ -102,6 +102,7 @@ def _simulation(run: Run, figures: Figures) -> dict[str, Any]:
     return {
         **asdict(counts),
         "elapsed_ms": figures.elapsed_ns // 1_000_000,
+        "simulated_ms": figures.simulated_ns // 1_000_000,
         "traces_per_second": _ratio(counts.traces, elapsed_s),
         "spans_per_second": _ratio(counts.spans, elapsed_s),
         "error_rate": _ratio(counts.errors, counts.spans),

@@ -10,7 +10,6 @@ from gevent.event import Event
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from motel_locust.engine.engine import Engine
-from motel_locust.engine.traffic import Timeline
 from motel_locust.load.feed import Feed
 from motel_locust.load.pump import Pump
 from motel_locust.load.release import Release
@@ -121,7 +120,6 @@ class Bench:
             Engine(topology, seed=7, epoch_ns=EPOCH_NS, realtime=realtime),
             BatchEncoder({"front": {}, "back": {}}),
             exporter,
-            timeline=Timeline(topology),
             epoch_ns=EPOCH_NS,
             flush_interval_s=flush_interval_s,
             realtime=realtime,

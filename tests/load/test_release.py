@@ -29,20 +29,20 @@ class Clocks:
 @pytest.mark.parametrize(
     ("since_epoch_ns", "due"),
     [
-        (0, 0),
-        (TICK_NS - 1, 0),
-        (TICK_NS, 1),
-        (360_000 * TICK_NS + 3, 360_000),
-        (-1, -1),  # before the epoch nothing is due
-        (-TICK_NS - 1, -2),
+        (TICK_NS, 0),
+        (2 * TICK_NS - 1, 0),
+        (2 * TICK_NS, 1),
+        (360_000 * TICK_NS + 3, 359_999),
+        (TICK_NS - 1, -1),  # before the first tick is over nothing is due
+        (-TICK_NS - 1, -3),
     ],
 )
-def test_a_tick_is_due_from_its_beginning_on(since_epoch_ns: int, due: int) -> None:
+def test_a_tick_is_due_when_it_is_over(since_epoch_ns: int, due: int) -> None:
     assert Clocks(since_epoch_ns=since_epoch_ns).release().due() == due
 
 
 def test_a_clock_that_is_set_right_does_not_move_the_schedule() -> None:
-    clocks = Clocks(since_epoch_ns=0)
+    clocks = Clocks(since_epoch_ns=TICK_NS)
     release = clocks.release()
     clocks.unix += 3_600_000_000_000
     clocks.monotonic += 5 * TICK_NS
@@ -50,7 +50,7 @@ def test_a_clock_that_is_set_right_does_not_move_the_schedule() -> None:
 
 
 def test_ticks_stay_on_their_grid_however_late_the_waits_were() -> None:
-    clocks = Clocks(since_epoch_ns=0)
+    clocks = Clocks(since_epoch_ns=TICK_NS)
     release = clocks.release()
     for tick in range(1, 1000):
         release.wait_until(release.at_s(tick))
@@ -62,18 +62,18 @@ def test_ticks_stay_on_their_grid_however_late_the_waits_were() -> None:
 def test_what_is_not_due_is_not_behind() -> None:
     release = Clocks(since_epoch_ns=25_000_000).release()
     assert release.behind_ns(3) == 0
-    assert release.behind_ns(1) == 15_000_000
+    assert release.behind_ns(1) == 5_000_000
 
 
 def test_one_who_is_late_waits_all_the_same() -> None:
-    clocks = Clocks(since_epoch_ns=0)
+    clocks = Clocks(since_epoch_ns=TICK_NS)
     release = clocks.release()
     release.wait_until(release.at_s(-100))
     assert clocks.waits == [TURN_S]
 
 
 def test_an_alarm_ends_one_wait() -> None:
-    clocks = Clocks(since_epoch_ns=0)
+    clocks = Clocks(since_epoch_ns=TICK_NS)
     release = clocks.release()
     release.alarm()
     release.wait_until(release.at_s(100))
