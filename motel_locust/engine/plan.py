@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -192,20 +193,15 @@ class Site:
     @cached_property
     def ordinal(self) -> int:
         """How many spans of the operation precede this one in a trace where all calls occur."""
-        return self._preceding(self.operation.ref)
-
-    def _preceding(self, ref: str) -> int:
-        if self.caller is None:
-            return 0
-        call, attempts = self._before
-        calls = self.caller.operation.calls
-        weight = self.plan.spans_of
-        return (
-            self.caller._preceding(ref)
-            + (self.caller.operation.ref == ref)
-            + sum(each.attempts * weight(each.target, ref) for each in calls[:call])
-            + attempts * weight(calls[call].target, ref)
-        )
+        weights, preceding = self.plan.spans_of(self.operation.ref), 0
+        site = self
+        while site.caller is not None:
+            call, attempts = site._before
+            calls = site.caller.operation.calls
+            preceding += sum(each.attempts * weights[each.target] for each in calls[:call])
+            preceding += attempts * weights[calls[call].target]
+            site = site.caller
+        return preceding
 
 
 class Plan:
@@ -242,32 +238,44 @@ class Plan:
         self.root_bounds = draws.bounds(list(weights.values()))
         self.root_purpose = np.uint64(draws.key(seed, "root"))
         self.linked = frozenset(ref for each in self.operations.values() for ref in each.linked)
-        self._weights: dict[tuple[str, str], int] = {}
+        self._callees_first = self._sorted()
 
     @cached_property
     def largest(self) -> int:
         """The most spans that a trace can have."""
         sizes: dict[str, int] = {}
-
-        def size(ref: str) -> int:
-            if ref not in sizes:
-                calls = self.operations[ref].calls
-                sizes[ref] = 1 + sum(call.attempts * size(call.target) for call in calls)
-            return sizes[ref]
-
-        return max(size(root.operation.ref) for root in self.roots)
-
-    def spans_of(self, ref: str, of: str) -> int:
-        """Return the most spans of operation *of* that a span of *ref* brings, itself included."""
-        if ref == of:
-            return 1
-        known = self._weights.get((ref, of))
-        if known is None:
+        for ref in self._callees_first:
             calls = self.operations[ref].calls
-            known = sum(call.attempts * self.spans_of(call.target, of) for call in calls)
-            self._weights[ref, of] = known
-        return known
+            sizes[ref] = 1 + sum(call.attempts * sizes[call.target] for call in calls)
+        return max(sizes[root.operation.ref] for root in self.roots)
+
+    @cached_property
+    def depth(self) -> int:
+        """How many spans the longest chain of calls has."""
+        depths: dict[str, int] = {}
+        for ref in self._callees_first:
+            calls = self.operations[ref].calls
+            depths[ref] = 1 + max((depths[call.target] for call in calls), default=0)
+        return max(depths.values())
+
+    def spans_of(self, of: str) -> dict[str, int]:
+        """Return, for every operation, the most spans of *of* that one of its spans brings.
+
+        For *of* itself that is 1.
+        """
+        found: dict[str, int] = {}
+        for ref in self._callees_first:
+            calls = self.operations[ref].calls
+            own = 1 if ref == of else 0
+            found[ref] = own + sum(call.attempts * found[call.target] for call in calls)
+        return found
 
     def most(self, of: str) -> int:
         """Return the most spans of operation *of* that a trace can have."""
-        return max(self.spans_of(root.operation.ref, of) for root in self.roots)
+        found = self.spans_of(of)
+        return max(found[root.operation.ref] for root in self.roots)
+
+    def _sorted(self) -> list[str]:
+        """Return all refs, callees before their callers; without recursion, as chains are long."""
+        graph = {ref: {call.target for call in each.calls} for ref, each in self.operations.items()}
+        return list(TopologicalSorter(graph).static_order())

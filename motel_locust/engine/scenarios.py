@@ -115,10 +115,11 @@ def roots(topology: Topology, scenarios: Active) -> dict[str, float]:
 
 
 def _operation(topology: Topology, ref: str) -> Operation:
-    # Not by linking.operations, which sorts them all: this is asked for each operation in turn.
-    for service_name, service in topology.services.items():
-        if ref.startswith(f"{service_name}."):
-            operation = service.operations.get(ref.removeprefix(f"{service_name}."))
-            if operation is not None:
-                return operation
-    raise KeyError(ref)
+    # Any dot may be the one between the two names; refs are unique, so one of them fits.
+    dots = [place for place, letter in enumerate(ref) if letter == "."]
+    named = [(topology.services.get(ref[:dot]), ref[dot + 1 :]) for dot in dots]
+    return next(
+        service.operations[name]
+        for service, name in named
+        if service and name in service.operations
+    )
