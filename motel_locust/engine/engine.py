@@ -108,7 +108,8 @@ class Engine:
         self._tick = -1
         self._ticks: dict[str, Tick] = {}
         self._departed = False
-        self._batch_traces = MOST_TRACES // 10
+        largest = min(self._plan(0).largest, max_spans_per_trace)
+        self._batch_traces = max(1, min(MOST_TRACES, MOST_SPANS // largest))
         self._stretches: deque[Stretch] = deque(maxlen=64)
 
     def join(self, user: int, at_ns: int) -> None:

@@ -506,6 +506,16 @@ def test_an_offset_moves_times_and_not_the_schedule() -> None:
             assert (one.end_ns - 3600 * SECOND == other.end_ns).all()
 
 
+def test_a_chain_of_calls_may_be_longer_than_pythons_own_stack() -> None:
+    length = 1_500
+    operations: dict[str, Any] = {
+        f"o{index}": {"duration": "1ms", "calls": [f"s.o{index + 1}"]} for index in range(length)
+    }
+    operations[f"o{length}"] = {"duration": "1ms"}
+    ((*_, deepest),) = traces(batches(service(**operations), seconds=0.005))
+    assert deepest == (f"o{length}", length / 2, length / 2 + 1, False)
+
+
 def test_workers_never_share_a_trace_id() -> None:
     plain = topology(service(root={"duration": "1ms"}), traffic={"rate": "1000/s"})
     ids: set[bytes] = set()
