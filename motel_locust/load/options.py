@@ -66,6 +66,8 @@ class Option:
         return f"LOCUST_{self.name.upper()}"
 
 
+SLOW_THRESHOLD: Final = "1s"
+
 OPTIONS: Final = (
     Option(
         "--topology",
@@ -135,6 +137,13 @@ OPTIONS: Final = (
         "A trace that has this many spans gets no more; 0 means 10000",
         whole(0, 2**31),
         metavar="N",
+    ),
+    Option(
+        "--slow-threshold",
+        SLOW_THRESHOLD,
+        "Spans longer than this are slow, which logs may depend on; 0 turns that off",
+        duration,
+        metavar="DURATION",
     ),
     Option(
         "--label-scenarios",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.load import values
 from motel_locust.load.destination import check_reachable, resource_attributes, settings_for
-from motel_locust.load.options import OptionError, plain_values
+from motel_locust.load.options import SLOW_THRESHOLD, OptionError, plain_values
 from motel_locust.load.run import Part
 from motel_locust.otlp.receiver_process import ReceiverError
 from motel_locust.otlp.settings import SettingsError
@@ -73,6 +73,8 @@ class Preparation:
         left_out = [each for each in self.options["signals"].split(",") if each != "traces"]
         if left_out:
             yield f"--signals: {' and '.join(left_out)} are left out, only traces are generated"
+        if self.options["slow_threshold"] != SLOW_THRESHOLD:
+            yield "--slow-threshold: changes nothing, as only logs depend on it"
 
 
 def otel_variables() -> dict[str, str]:

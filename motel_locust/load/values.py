@@ -48,6 +48,8 @@ def signals(written: str) -> str:
             raise ValueError(f"{quoted(word)} is no signal; {_SIGNALS_FORM}")
     if not words:
         raise ValueError(f"no signal is named; {_SIGNALS_FORM}")
+    if "traces" not in words:
+        raise ValueError("metrics and logs are not generated yet; add traces")
     return ",".join(signal for signal in SIGNALS if signal in words)
 
 

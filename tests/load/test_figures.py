@@ -69,9 +69,9 @@ def test_the_summary_holds_both_sides_under_their_names(tmp_path: Path) -> None:
     assert written["losses"] == {"traces": {"dropped": {"queue full": 2}}}
     assert set(written["simulation"]) == {
         "traces", "spans", "errors", "failed_traces", "timeouts", "retries", "spans_bounded",
-        "queue_rejections", "circuit_breaker_trips", "elapsed_ms", "simulated_ms", "traces_per_second",
-        "spans_per_second", "error_rate", "trace_error_rate", "circuit_breaker_opens", "spans_cut",
-        "seed", "topology_sha256",
+        "queue_rejections", "circuit_breaker_trips", "elapsed_ms", "simulated_ms",
+        "traces_per_second", "spans_per_second", "error_rate", "trace_error_rate",
+        "circuit_breaker_opens", "spans_cut", "seed", "topology_sha256",
     }  # fmt: skip
     assert written["simulation"]["traces_per_second"] == 1.0
     assert written["simulation"]["topology_sha256"] == "ab" * 32

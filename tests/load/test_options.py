@@ -32,6 +32,8 @@ WRONG = [
     ("seed", "1.5", "no whole number"),
     ("signals", "spans", '"spans" is no signal; write some of traces, metrics, logs'),
     ("signals", "", "no signal is named"),
+    ("signals", "logs", "metrics and logs are not generated yet; add traces"),
+    ("slow_threshold", "-1s", '"-1s" is below 0'),
     ("time_offset", "1 h", "has an unknown unit"),
     ("max_spans_per_trace", "-5", "out of range"),
     ("otlp_protocol", "http/json", '"http/json" is not known; write http/protobuf or grpc'),

@@ -122,3 +122,10 @@ def test_signals_that_are_not_made_yet_are_told_once(small: str) -> None:
     assert list(prepared.warnings()) == [
         "--signals: metrics and logs are left out, only traces are generated"
     ]
+
+
+def test_a_threshold_for_logs_that_are_not_made_is_told(small: str) -> None:
+    prepared = prepare({"topology": small, "slow_threshold": "2s"}, around(Plain))
+    assert list(prepared.warnings()) == [
+        "--slow-threshold: changes nothing, as only logs depend on it"
+    ]
