@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.load import values
-from motel_locust.load.destination import check_reachable, resource_attributes, settings_for
+from motel_locust.load.destination import resource_attributes, settings_for
 from motel_locust.load.options import SLOW_THRESHOLD, OptionError, plain_values
 from motel_locust.load.run import Part
 from motel_locust.otlp.receiver_process import ReceiverError
 from motel_locust.otlp.settings import SettingsError
+from motel_locust.otlp.transports import check_reachable
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.reading import parse_topology
 from motel_locust.topology.sources import read_source
@@ -38,6 +39,9 @@ NO_ENDPOINT: Final = (
     " set OTEL_EXPORTER_OTLP_ENDPOINT. The built-in receiver serves one machine only, standalone or"
     " with --processes"
 )
+
+
+WAITING: Final = "is it running? --wait-for-endpoint SECONDS waits for it"
 
 
 class PreparationError(ValueError):
@@ -176,7 +180,8 @@ class _Preparing:
             try:
                 settings = settings_for(endpoint, self._options, self._around.environ)
                 if not settings.endpoint_is_default:
-                    check_reachable(settings, wait_s=self._options["wait_for_endpoint"])
+                    wait_s = self._options["wait_for_endpoint"]
+                    check_reachable(settings, wait_s=wait_s, advice=WAITING)
                 elif self._around.receiver:
                     self._undecided.add(endpoint)
                 elif not self._partly:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -116,14 +117,11 @@ class HttpTransport:
 
 def _exchange(sock: Socket, request: bytes) -> tuple[HTTPSocketResponse, bytes]:
     """Send *request*; return the response and its content, read to ANSWER_BYTES."""
-    try:
+    # An endpoint may refuse before it read all, say for the size, and close. Its answer can still
+    # be read; where there is none, reading raises just the same.
+    with suppress(BrokenPipeError, ConnectionResetError):
         sock.sendall(request)
-    except (BrokenPipeError, ConnectionResetError):
-        # An endpoint may refuse before it read all, say for the size, and close. Its answer can
-        # still be read; where there is none, this raises just the same.
-        response = HTTPSocketResponse(sock, method="POST")
-    else:
-        response = HTTPSocketResponse(sock, method="POST")
+    response = HTTPSocketResponse(sock, method="POST")
     return response, response.read(ANSWER_BYTES)
 
 

@@ -25,6 +25,7 @@ def check_reachable(
     settings: Settings,
     *,
     wait_s: float = 0.0,
+    advice: str = "is it running?",
     now: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = gevent.sleep,
 ) -> None:
@@ -32,7 +33,7 @@ def check_reachable(
 
     Files and certificates must be usable. On a network a connection must come about, over TLS where
     there is TLS; it is asked for again and again for *wait_s* seconds, at least once. Nothing is
-    sent.
+    sent. *advice* ends the message about an endpoint that takes no connection.
     """
     open_transport(settings).close()
     if not settings.endpoint.on_network:
@@ -47,7 +48,7 @@ def check_reachable(
                 waited = f" for {wait_s:g} s" if wait_s else ""
                 raise SettingsError(
                     f"{settings.source('endpoint')}: {settings.endpoint} cannot be reached{waited}:"
-                    f" {unreachable_reason(error)}; is it running?"
+                    f" {unreachable_reason(error)}; {advice}"
                 ) from None
             wait(PAUSE_S)
         else:
