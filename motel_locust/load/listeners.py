@@ -19,6 +19,7 @@ its ``init``; so may what they read: there is no runner yet then.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 from pathlib import Path
@@ -85,6 +86,7 @@ def on_init(
     environment: Environment, runner: Runner, web_ui: WebUI | None = None, **_: Any
 ) -> None:
     """Check the command line before anything starts; set up pages and messages."""
+    deliver_interrupts()
     generator = Generator.of(environment)
     if isinstance(runner, WorkerRunner):
         generator.exchange = WorkerExchange(generator, runner)
@@ -209,6 +211,19 @@ def write_report(environment: Environment) -> None:
         path = Path(options.html_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(report, encoding="utf-8")
+
+
+def deliver_interrupts() -> None:
+    """Let Ctrl-C end Locust's own wait, and never somebody's work.
+
+    Python raises KeyboardInterrupt in whatever code runs; under load that is the pump, in the
+    middle of a tick.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        gevent.signal_handler(
+            signal.SIGINT,
+            lambda: gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt()),
+        )
 
 
 def topology_users(user_classes: Sequence[type]) -> list[type[TopologyUser]]:

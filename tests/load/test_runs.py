@@ -205,6 +205,18 @@ def test_reports_are_exact_after_a_signal(
     assert f'"num_requests": {accepted}' in (tmp_path / "run.html").read_text()
 
 
+def test_an_interrupt_never_hits_the_pump_at_work(locust: Locusts) -> None:
+    run = locust.start(
+        *HEADLESS, "--topology", FOUR, "--host", "discard://", "--rate", "1000000/s"
+    )  # fmt: skip
+    # More than any machine makes: from now on the pump never waits.
+    run.child.until(lambda: "lag above 1 s" in run.child.stderr, "behind")
+    finished = run.stop(signal.SIGINT)
+    assert finished.code == 0, finished.stderr
+    assert "Traceback" not in finished.stderr
+    checked_ledger(finished)
+
+
 @pytest.mark.parametrize("machines", ["two workers", "two processes"])
 def test_a_cluster_adds_up_to_the_span(
     locust: Locusts, receiver: RunningReceiver, tmp_path: Path, machines: str
