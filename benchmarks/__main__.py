@@ -13,11 +13,12 @@ import numpy as np
 
 from benchmarks import generation, rates
 
+PARTS = ("generation", "rates", "users")
 RATES = (100, 1_000, 5_000, 10_000, 50_000, 100_000)
 
 
 @click.command()
-@click.option("--part", type=click.Choice(["all", "generation", "rates"]), default="all")
+@click.option("--part", type=click.Choice(["all", *PARTS]), default="all")
 @click.option("--seconds", default=20.0, show_default=True, help="Length of each run.")
 @click.option(
     "--json", "path", type=click.Path(path_type=Path), help="Also write the figures to a file."
@@ -34,6 +35,8 @@ def main(part: str, seconds: float, path: Path | None) -> None:
         figures["generation"] = _generation()
     if part in ("all", "rates"):
         figures["rates"] = _rates(seconds)
+    if part in ("all", "users"):
+        figures["users"] = _users(seconds)
     if path is not None:
         path.write_text(json.dumps(figures, indent=2) + "\n")
 
@@ -58,29 +61,43 @@ def _generation() -> list[dict[str, object]]:
 
 
 def _rates(seconds: float) -> list[dict[str, object]]:
-    click.echo(
-        "\nendpoint     traces/s asked   due         arrivals    spans generated   accepted"
-        "      max lag   CPU"
-    )
-    found: list[dict[str, object]] = []
-
-    def measure(endpoint: str, host: str) -> None:
-        for per_s in RATES:
-            row = rates.run(endpoint, host, per_s, seconds=seconds)
-            found.append(asdict(row))
-            click.echo(
-                f"{endpoint:12} {row.asked_per_s:14,.0f} {row.due:11,.0f} {row.arrivals:11,}"
-                f" {row.spans:15,} {row.accepted:15,} {row.lag_max_s * 1000:7.1f} ms"
-                f" {row.cpu * 100:4.0f} %"
-            )
-
-    measure("discard", "discard://")
+    _print_heading()
+    found = _at_rates("discard", "discard://", seconds)
     with rates.receiver() as endpoint:
-        measure("receiver", endpoint)
+        found += _at_rates("receiver", endpoint, seconds)
     if program := os.environ.get("OTELCOL"):
         with rates.collector(program) as endpoint:
-            measure("Collector", endpoint)
+            found += _at_rates("Collector", endpoint, seconds)
     return found
+
+
+def _at_rates(endpoint: str, host: str, seconds: float) -> list[dict[str, object]]:
+    return [_show(rates.run(endpoint, host, per_s, seconds=seconds)) for per_s in RATES]
+
+
+def _users(seconds: float) -> list[dict[str, object]]:
+    _print_heading()
+    return [
+        _show(rates.run("discard", "discard://", per_s, seconds=seconds, users=users))
+        for per_s in (1_000, 10_000)
+        for users in (10, 10_000)
+    ]
+
+
+def _print_heading() -> None:
+    click.echo(
+        "\nendpoint    users  traces/s asked         due    arrivals           spans"
+        "        accepted    max lag    CPU"
+    )
+
+
+def _show(row: rates.Reached) -> dict[str, object]:
+    click.echo(
+        f"{row.endpoint:10} {row.users:6,} {row.asked_per_s:15,.0f} {row.due:11,.0f}"
+        f" {row.arrivals:11,} {row.spans:15,} {row.accepted:15,}"
+        f" {row.lag_max_s * 1000:7.1f} ms {row.cpu * 100:4.1f} %"
+    )
+    return asdict(row)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from motel_locust.otlp.receiver_process import start_receiver
 
@@ -29,10 +30,12 @@ class Reached:
     """One run: what was asked for, what came, and what it cost.
 
     ``due`` is the integral of the rate over the time that was released; ``arrivals`` may differ
-    from it by one for each user. ``cpu`` is in cores, of Locust's process only.
+    from it by one for each user. ``cpu`` is in cores, of Locust's process alone, between the first
+    third of the run and its end.
     """
 
     endpoint: str
+    users: int
     asked_per_s: float
     elapsed_s: float
     due: float
@@ -43,26 +46,28 @@ class Reached:
     cpu: float
 
 
-def run(endpoint: str, host: str, per_s: float, *, seconds: float) -> Reached:
+def run(endpoint: str, host: str, per_s: float, *, seconds: float, users: int = USERS) -> Reached:
     """Run the four services at *per_s* traces per second in one headless Locust process."""
     with tempfile.TemporaryDirectory() as directory:
         summary = Path(directory) / "summary.json"
         command = [
             *(sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "topology.py")),
             *("--topology", str(TOPOLOGY), "--host", host, "--headless", "--only-summary"),
-            *("--users", str(USERS), "--spawn-rate", str(USERS)),
+            *("--users", str(users), "--spawn-rate", str(users)),
             *("--run-time", f"{seconds + 1:.0f}s", "--summary", str(summary)),
             *("--rate", f"{per_s:.0f}/s", "--rate-per", "cluster", "--max-loss", "1"),
         ]
         process = subprocess.Popen(
             command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        _, _, usage = os.wait4(process.pid, 0)
+        cpu = _cpu(process, after_s=1 + seconds / 3, for_s=seconds / 2)
+        process.wait()
         found = json.loads(summary.read_text())
     simulation, ledger = found["simulation"], found["ledger"]["traces"]
     elapsed_s = simulation["simulated_ms"] / 1000
     return Reached(
         endpoint=endpoint,
+        users=users,
         asked_per_s=per_s,
         elapsed_s=elapsed_s,
         due=per_s * elapsed_s,
@@ -70,8 +75,19 @@ def run(endpoint: str, host: str, per_s: float, *, seconds: float) -> Reached:
         spans=ledger["generated"],
         accepted=ledger["accepted"],
         lag_max_s=found["lag_s"]["max"],
-        cpu=(usage.ru_utime + usage.ru_stime) / (elapsed_s or 1),
+        cpu=cpu,
     )
+
+
+def _cpu(process: subprocess.Popen[bytes], *, after_s: float, for_s: float) -> float:
+    """Return the cores that *process* uses for *for_s* seconds, beginning *after_s* from now."""
+    watched = psutil.Process(process.pid)
+    time.sleep(after_s)
+    before, began_s = watched.cpu_times(), time.monotonic()
+    time.sleep(for_s)
+    after, ended_s = watched.cpu_times(), time.monotonic()
+    used_s = after.user + after.system - before.user - before.system
+    return used_s / (ended_s - began_s)
 
 
 @contextmanager
