@@ -40,6 +40,10 @@ class Numbers:
     def add(self, definition: tuple[object, ...], arrival_ns: int, number: int) -> None:
         self._seen[definition].append((arrival_ns, number))
 
+    def merge(self, other: Numbers) -> None:
+        for definition, seen in other._seen.items():
+            self._seen[definition] += seen
+
     def faults(self) -> Iterator[str]:
         for definition, seen in self._seen.items():
             numbers = [number for _, number in seen]

@@ -124,7 +124,7 @@ def explain(
     begin_ns = min((child.start_ns for child in children), default=start_ns)
     unused = tuple(sorted(children, key=lambda child: (child.start_ns, child.end_ns)))
     for own_error in (False, True):
-        if own_error and not rules.may_fail or not own_error and rules.error_rate >= 1:
+        if (own_error and not rules.may_fail) or (not own_error and rules.error_rate >= 1):
             continue
         search = _Search(rules, begin_ns, own_error)
         for state in search.calls(rules.calls, _State(unused, begin_ns)):

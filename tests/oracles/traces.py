@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.oracles import contents
-from tests.oracles.explanation import Child, explain
+from tests.oracles.explanation import explain
+from tests.oracles.links import LinkJudge
 from tests.oracles.rules import Active, Rules, active_at, roots_at, rules_of, top_roots
+from tests.oracles.trees import Trace, Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from motel_locust.topology.model import Call, Topology
     from tests.integration.collected import CollectedSpan
@@ -27,30 +29,13 @@ EPOCH_ERROR_NS = 1_000
 
 
 @dataclass
-class Visit(Child):
-    """A collected span with its place in the trace."""
+class Match:
+    """A trace compared with the rules of its arrival."""
 
-    collected: CollectedSpan
-    rules: Rules
-    children: list[Visit] = field(default_factory=list)
-
-    @property
-    def span(self) -> Span:
-        return self.collected.span
-
-    @property
-    def rejection(self) -> str:
-        return contents.rejection(self.span)
-
-
-@dataclass
-class Trace:
-    """A whole trace."""
-
-    trace_id: bytes
-    root: Visit
-    arrival_ns: int
-    visits: list[Visit]
+    problems: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    edges: Counter[tuple[str, str]] = field(default_factory=Counter)
+    numbers: contents.Numbers = field(default_factory=contents.Numbers)
 
 
 @dataclass
@@ -81,6 +66,8 @@ def judge(
     what it had as OTEL_RESOURCE_ATTRIBUTES.
     """
     judging = _Judging(topology, epoch_ns, labelled, environment or {})
+    spans = list(spans)
+    judging.heads(spans)
     by_trace: dict[bytes, list[CollectedSpan]] = defaultdict(list)
     for each in spans:
         by_trace[each.span.trace_id].append(each)
@@ -102,44 +89,36 @@ class _Judging:
         self._servers = top_roots(topology)
         self._rules: dict[Active, dict[tuple[str, str], Rules]] = {}
         self._traces: list[Trace] = []
-        self._fine: set[bytes] = set()
-        """Resources and scopes that were looked at."""
 
     def trace(self, trace_id: bytes, members: list[CollectedSpan]) -> None:
-        """Judge one trace; at an edge of a scenario, on either side of it."""
-        told = self._fault_teller(trace_id)
+        """Judge one trace; at an edge of a scenario, it may lie on either side."""
+        problems = []
         roots = [each for each in members if not each.span.parent_span_id]
         ids = {each.span.span_id for each in members}
         if len(trace_id) != 16 or len(roots) != 1 or len(ids) != len(members):
-            told(f"{len(roots)} roots, {len(members)} spans with {len(ids)} ids")
-            return
-        arrival_ns = roots[0].span.start_time_unix_nano - self._epoch_ns
-        sides = {
-            active_at(self._topology, arrival_ns + error_ns)
-            for error_ns in (-EPOCH_ERROR_NS, EPOCH_ERROR_NS)
-        }
-        for active in sides:
-            trace = self._grown(trace_id, members, roots[0], active, arrival_ns)
-            if isinstance(trace, str):
-                problems = [trace]
-            elif not (problems := self._matched(trace, active)):
-                self._accept(trace, active)
-                return
-        for problem in problems:
-            told(problem)
-
-    def _fault_teller(self, trace_id: bytes) -> Callable[[str], None]:
-        return lambda fault: self.verdict.faults.append(f"trace {trace_id.hex()}: {fault}")
+            problems.append(f"{len(roots)} roots, {len(members)} spans with {len(ids)} ids")
+        else:
+            arrival_ns = roots[0].span.start_time_unix_nano - self._epoch_ns
+            sides = {
+                active_at(self._topology, arrival_ns + error_ns)
+                for error_ns in (-EPOCH_ERROR_NS, EPOCH_ERROR_NS)
+            }
+            for active in sides:
+                trace = self._grown(trace_id, members, active, arrival_ns)
+                if isinstance(trace, str):
+                    problems.append(trace)
+                    continue
+                match = self._match(trace, active)
+                if not match.problems:
+                    self._accept(trace, match, active)
+                    return
+                problems += match.problems
+        self.verdict.faults += [f"trace {trace_id.hex()}: {each}" for each in problems]
 
     def _grown(
-        self,
-        trace_id: bytes,
-        members: list[CollectedSpan],
-        root: CollectedSpan,
-        active: Active,
-        arrival_ns: int,
+        self, trace_id: bytes, members: list[CollectedSpan], active: Active, arrival_ns: int
     ) -> Trace | str:
-        """Return the tree, or why the spans are none."""
+        """Return the tree that the spans are, or why they are none."""
         if active not in self._rules:
             self._rules[active] = rules_of(self._topology, active)
         visits: dict[bytes, Visit] = {}
@@ -156,9 +135,11 @@ class _Judging:
                 each,
                 rules,
             )
+        roots = []
         for visit in visits.values():
             parent_id = visit.span.parent_span_id
             if not parent_id:
+                roots.append(visit)
                 continue
             if parent_id not in visits:
                 return f"{visit.ref} names a parent that never came"
@@ -166,68 +147,130 @@ class _Judging:
             if visit.start_ns < parent.start_ns:
                 return f"{visit.ref} starts before its parent {parent.ref}"
             parent.children.append(visit)
-        return Trace(trace_id, visits[root.span.span_id], arrival_ns, list(visits.values()))
+        return Trace(trace_id, roots[0], arrival_ns, list(visits.values()))
 
-    def _matched(self, trace: Trace, active: Active) -> list[str]:
-        """Return what is wrong with a *trace* that arrived while *active* were."""
-        problems = []
+    def _match(self, trace: Trace, active: Active) -> Match:
+        """Compare *trace* with the rules while *active* are."""
+        match = Match()
         if trace.root.ref not in roots_at(self._topology, active):
-            problems.append(f"begins at {trace.root.ref}")
-        labels = tuple(self._topology.scenarios[index].name for index in active)
-        pending: list[tuple[Visit, Call | None, dict[str, str]]] = [(trace.root, None, {})]
+            match.problems.append(f"begins at {trace.root.ref}")
+        labels = None
+        if self._labelled:
+            labels = tuple(self._topology.scenarios[index].name for index in active)
+        wanted_kinds = {trace.root.span.span_id: Span.SPAN_KIND_SERVER}
+        pending: list[tuple[Visit, dict[str, str]]] = [(trace.root, {})]
         met = 0
         while pending:
-            visit, call, baggage = pending.pop()
+            visit, inherited = pending.pop()
             met += 1
-            own = {**baggage, **visit.rules.service.baggage, **visit.rules.operation.baggage}
-            told = [
-                *self._carried(visit, trace, labels if self._labelled else None, own),
-                *self._kind(visit, call, trace.root),
+            rules = visit.rules
+            baggage = {**inherited, **rules.service.baggage, **rules.operation.baggage}
+            faults = [
+                *contents.attribute_faults(
+                    visit.span,
+                    rules,
+                    scenarios=labels,
+                    baggage=baggage,
+                    arrival_ns=trace.arrival_ns,
+                    numbers=match.numbers,
+                ),
+                *contents.event_faults(
+                    visit.span, rules, arrival_ns=trace.arrival_ns, numbers=match.numbers
+                ),
+                *contents.status_faults(visit.span),
             ]
-            attempts = self._history(visit)
-            if isinstance(attempts, str):
-                told.append(attempts)
-            else:
-                for attempt in attempts:
-                    assert isinstance(attempt.child, Visit)
-                    pending.append((attempt.child, attempt.call, own))
-            problems += [f"{visit.ref}: {each}" for each in told]
-        if not problems and met != len(trace.visits):
-            problems.append("spans apart from the tree")
-        return problems
-
-    def _carried(
-        self, visit: Visit, trace: Trace, labels: tuple[str, ...] | None, baggage: dict[str, str]
-    ) -> Iterator[str]:
-        span, rules, arrival_ns = visit.span, visit.rules, trace.arrival_ns
-        key = visit.collected.resource.SerializeToString()
-        key += visit.collected.scope.SerializeToString()
-        if key not in self._fine:
-            self._fine.add(key)
-            resource = visit.collected.resource
-            yield from contents.resource_faults(resource, rules.service, self._environment)
-            yield from contents.scope_faults(visit.collected.scope)
-        # Numbers are kept only once a side of the edge is chosen.
-        numbers = contents.Numbers()
-        yield from contents.attribute_faults(
-            span,
-            rules,
-            scenarios=labels,
-            baggage=baggage,
-            arrival_ns=arrival_ns,
-            numbers=numbers,
+            kind = wanted_kinds.get(visit.span.span_id)
+            if kind is not None and visit.span.kind != kind:
+                faults.append(f"kind {visit.span.kind}, not {kind}")
+            explain_visit = self._refused if visit.rejection else self._explained
+            faults += explain_visit(visit, match, wanted_kinds)
+            match.problems += [f"{visit.ref}: {each}" for each in faults]
+            pending += [(child, baggage) for child in visit.children]
+        if met != len(trace.visits):
+            match.problems.append("spans that are not below the root")
+        match.counts.update(
+            traces=1,
+            spans=met,
+            errors=sum(visit.failed for visit in trace.visits),
+            failed_traces=trace.root.failed,
+            queue_rejections=sum(each.rejection == "queue_full" for each in trace.visits),
+            circuit_breaker_trips=sum(each.rejection == "circuit_open" for each in trace.visits),
         )
-        yield from contents.event_faults(span, rules, arrival_ns=arrival_ns, numbers=numbers)
-        yield from contents.status_faults(span)
+        return match
 
-    def _kind(self, visit: Visit, call: Call | None, root: Visit) -> Iterator[str]:
-        if call is None or visit.ref in self._servers:
-            wanted = Span.SPAN_KIND_SERVER
-        elif call.producer:
-            wanted = Span.SPAN_KIND_PRODUCER
-        elif call.detached:
-            wanted = Span.SPAN_KIND_CONSUMER
-        else:
-            wanted = Span.SPAN_KIND_CLIENT
-        if visit.span.kind != wanted:
-            yield f"kind {visit.span.kind}, not {wanted}"
+    def _refused(self, visit: Visit, _match: Match, _kinds: dict[bytes, int]) -> Iterator[str]:
+        """Judge a span that stands for a rejected request."""
+        operation = visit.rules.operation
+        possible = {"circuit_open": operation.circuit_breaker, "queue_full": operation.queue_depth}
+        if not possible.get(visit.rejection):
+            yield f"rejected: {visit.rejection}"
+        if visit.end_ns - visit.start_ns != contents.REJECTION_NS or not visit.failed:
+            yield f"a rejection of {visit.end_ns - visit.start_ns} ns, failed: {visit.failed}"
+        if visit.children or visit.span.links:
+            yield "a rejection with children or links"
+
+    def _explained(self, visit: Visit, match: Match, kinds: dict[bytes, int]) -> Iterator[str]:
+        """Judge a span by its children, and note what the calls to them make of these."""
+        found = explain(
+            visit.rules, visit.start_ns, visit.end_ns, list(visit.children), failed=visit.failed
+        )
+        if found is None:
+            children = [
+                (each.ref, each.start_ns - visit.start_ns, each.end_ns - visit.start_ns)
+                for each in visit.children
+            ]
+            yield f"{visit.end_ns - visit.start_ns} ns, failed: {visit.failed}, with {children}"
+            return
+        deviation_ns = visit.rules.duration.deviation_ns
+        if not any(
+            max(0, mean_ns - contents.DEVIATIONS * deviation_ns)
+            <= found.own_ns
+            <= mean_ns + contents.DEVIATIONS * deviation_ns
+            for mean_ns in visit.rules.means_ns()
+        ):
+            yield f"own duration {found.own_ns} ns"
+        for attempt in found.attempts:
+            child, call = attempt.child, attempt.call
+            assert isinstance(child, Visit)
+            awaited = not call.detached and not attempt.timed_out
+            if awaited and child.end_ns > visit.end_ns:
+                yield f"{child.ref} ends after it"
+            kinds[child.span.span_id] = self._kind(call, child, visit)
+            match.edges[visit.ref, child.ref] += 1
+            match.counts.update(timeouts=attempt.timed_out, retries=attempt.retry)
+
+    def _kind(self, call: Call, child: Visit, parent: Visit) -> int:
+        if child.ref in self._servers:
+            return Span.SPAN_KIND_SERVER
+        if call.producer:
+            return Span.SPAN_KIND_PRODUCER
+        if call.detached:
+            return Span.SPAN_KIND_CONSUMER
+        same = child.rules.service_name == parent.rules.service_name
+        return Span.SPAN_KIND_INTERNAL if same else Span.SPAN_KIND_CLIENT
+
+    def _accept(self, trace: Trace, match: Match, active: Active) -> None:
+        self._traces.append(trace)
+        self.verdict.counts += match.counts
+        self.verdict.edges += match.edges
+        self.verdict.actives.add(active)
+        self.numbers.merge(match.numbers)
+
+    def heads(self, spans: Iterable[CollectedSpan]) -> None:
+        """Judge resources and scopes, each one that occurs once."""
+        different = {
+            (each.resource.SerializeToString(), each.scope.SerializeToString()): each
+            for each in spans
+        }
+        for each in different.values():
+            service = self._topology.services[each.service]
+            self.verdict.faults += [
+                *contents.resource_faults(each.resource, service, self._environment),
+                *contents.scope_faults(each.scope),
+            ]
+
+    def links(self) -> None:
+        """Judge the links of all traces, once these are known."""
+        judging = LinkJudge(self._traces, self.numbers)
+        self.verdict.faults += judging.faults()
+        self.verdict.links += judging.found

@@ -1,0 +1,73 @@
+"""However a run ends, its ledger is closed and its reports are complete."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from motel_locust.otlp.receiver_process import RunningReceiver
+from tests.integration.child import ROOT
+from tests.integration.locust_runs import Locusts
+
+FOUR_SERVICES = ROOT / "topologies" / "four-services.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_heard() -> Iterator[None]:
+    """A shell hands an ignored SIGINT to what it starts with ``&``, and so on to our children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("mode", ["--headless", "--autostart"])
+def test_a_signal_ends_a_run_in_good_order(
+    number: signal.Signals, mode: str, locust: Locusts, receiver: RunningReceiver
+) -> None:
+    run = locust.start(
+        *("--topology", FOUR_SERVICES, "--host", receiver.endpoint, mode),
+        *("--users", "5", "--spawn-rate", "5", "--html", "run.html"),
+    )
+    run.child.until(lambda: receiver.report()["spans"] > 500, "sending")
+
+    finished = run.stop(number)
+
+    ledger, report = finished.ledger, receiver.report()
+    assert finished.code == 0, finished.stderr
+    assert ledger["generated"] == ledger["accepted"] == report["spans"]
+    assert (ledger["pending"], report["faults"]) == (0, {})
+    assert f'"num_requests": {report["spans"]}' in (run.directory / "run.html").read_text()
+    assert "Traceback" not in finished.stderr
+
+
+def test_workers_come_late_and_go_early(locust: Locusts, receiver: RunningReceiver) -> None:
+    users = 12
+    cluster = locust.cluster(
+        *("--topology", FOUR_SERVICES, "--host", receiver.endpoint, "--rate", "50/s"),
+        *("--headless", "--enable-rebalancing"),
+        *("--users", str(users), "--spawn-rate", str(users)),
+    )
+    master = cluster.master.child
+
+    def sends_on(spans: int) -> None:
+        until = receiver.report()["spans"] + spans
+        master.until(lambda: receiver.report()["spans"] >= until, f"sending {spans} more")
+
+    master.until(lambda: receiver.report()["spans"] > 500, "sending")
+
+    cluster.add_worker()
+    master.until(lambda: "3 workers connected" in master.stderr, "joined by a third worker")
+    sends_on(2400)
+    for worker in cluster.workers[:2]:
+        assert worker.child.stop(signal.SIGTERM) == 0
+    sends_on(2400)  # now it is the late one that has all the users
+    finished = cluster.master.stop()
+
+    ledger, report = finished.ledger, receiver.report()
+    assert finished.code == 0, finished.stderr
+    assert ledger["generated"] == ledger["accepted"] == report["spans"]
+    assert finished.simulation["traces"] == report["traces"]
+    assert (ledger["pending"], report["faults"]) == (0, {})
