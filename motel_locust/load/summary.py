@@ -27,7 +27,7 @@ def summary(run: Run, figures: Figures) -> dict[str, Any]:
         "simulation": _simulation(run, figures),
         "lag_s": {"max": figures.lag_max_ns / 1e9},
         "run": {
-            "epoch": run.epoch_ns / 1e9,
+            "epoch_ns": run.epoch_ns,
             "topologies": [
                 {"user_class": each.user_class, "topology": each.source, "sha256": each.sha256}
                 for each in run.parts

@@ -90,7 +90,7 @@ def rows(generator: Generator, meter: Meter) -> list[dict[str, str]]:
     cells = {
         "rate asked": f"{figures.asked_per_s:,.1f} traces/s",
         "rate reached": f"{traces_per_s:,.1f} traces/s",
-        "spans": f"{spans_per_s:,.0f} spans/s",
+        "rate reached, spans": f"{spans_per_s:,.0f} spans/s",
         "lag": f"{figures.lag_ns / 1e9:.3f} s (at most {figures.lag_max_ns / 1e9:.3f} s)",
         "queue": f"{figures.queued_bytes / 2**20:,.1f} MiB",
         "users": f"{figures.users:,}",

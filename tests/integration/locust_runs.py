@@ -43,9 +43,10 @@ class Finished:
 
     @property
     def epoch_ns(self) -> int:
-        """The instant at which the run began, within 256 ns: the summary has a float."""
+        """The instant at which the run began, Unix time."""
         assert self.summary is not None, self.stdout + self.stderr
-        return round(self.summary["run"]["epoch"] * 1e9)
+        epoch_ns: int = self.summary["run"]["epoch_ns"]
+        return epoch_ns
 
 
 class LocustRun:

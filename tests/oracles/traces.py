@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from motel_locust.topology.model import Call, Topology
     from tests.integration.collected import CollectedSpan
 
-EPOCH_ERROR_NS = 1_000
-"""A summary has the epoch in seconds: as a float it is off by up to 256 ns."""
-
 
 @dataclass
 class Match:
@@ -91,7 +88,7 @@ class _Judging:
         self._traces: list[Trace] = []
 
     def trace(self, trace_id: bytes, members: list[CollectedSpan]) -> None:
-        """Judge one trace; at an edge of a scenario, it may lie on either side."""
+        """Judge one trace."""
         problems = []
         roots = [each for each in members if not each.span.parent_span_id]
         ids = {each.span.span_id for each in members}
@@ -99,20 +96,15 @@ class _Judging:
             problems.append(f"{len(roots)} roots, {len(members)} spans with {len(ids)} ids")
         else:
             arrival_ns = roots[0].span.start_time_unix_nano - self._epoch_ns
-            sides = {
-                active_at(self._topology, arrival_ns + error_ns)
-                for error_ns in (-EPOCH_ERROR_NS, EPOCH_ERROR_NS)
-            }
-            for active in sides:
-                trace = self._grown(trace_id, members, active, arrival_ns)
-                if isinstance(trace, str):
-                    problems.append(trace)
-                    continue
+            active = active_at(self._topology, arrival_ns)
+            trace = self._grown(trace_id, members, active, arrival_ns)
+            if isinstance(trace, str):
+                problems.append(trace)
+            else:
                 match = self._match(trace, active)
+                problems += match.problems
                 if not match.problems:
                     self._accept(trace, match, active)
-                    return
-                problems += match.problems
         self.verdict.faults += [f"trace {trace_id.hex()}: {each}" for each in problems]
 
     def _grown(
