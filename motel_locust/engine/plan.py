@@ -15,6 +15,7 @@ import numpy as np
 
 from motel_locust.engine import draws, scenarios
 from motel_locust.engine.columns import Kind
+from motel_locust.engine.shapes import Reached
 from motel_locust.engine.state import guarded
 from motel_locust.topology import linking
 
@@ -167,28 +168,17 @@ class Site:
     @cached_property
     def shape(self) -> ShapePlan:
         """The shape of an admitted request here."""
-        operation = self.operation
-        return self.plan.shapes.of(
-            operation.service,
-            operation.name,
-            effective=operation.effective,
-            kind=self.kind,
-            has_parent=self.caller is not None,
-            baggage=self.baggage,
-            labels=self.plan.labels,
-        )
+        effective = self.operation.effective
+        return self.plan.shapes.admitted(self._reached, effective, baggage=self.baggage)
 
     def rejection(self, reason: str) -> ShapePlan:
         """Return the shape of a request refused here for *reason*."""
-        operation = self.operation
-        return self.plan.shapes.rejected(
-            operation.service,
-            operation.name,
-            reason=reason,
-            kind=self.kind,
-            has_parent=self.caller is not None,
-            labels=self.plan.labels,
-        )
+        return self.plan.shapes.rejected(self._reached, reason=reason)
+
+    @property
+    def _reached(self) -> Reached:
+        operation, has_parent = self.operation, self.caller is not None
+        return Reached(operation.service, operation.name, self.kind, has_parent, self.plan.labels)
 
     @cached_property
     def ordinal(self) -> int:

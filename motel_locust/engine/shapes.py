@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from motel_locust.engine import draws
 from motel_locust.engine.columns import EventShape, Kind, LinkShape, Shape
@@ -43,6 +43,17 @@ class ShapePlan:
         return self.drawing.numbered or any(drawing.numbered for _, drawing in self.links)
 
 
+class Reached(NamedTuple):
+    """An operation, and the way requests come to it."""
+
+    service: str
+    operation: str
+    kind: Kind
+    has_parent: bool
+    labels: tuple[str, ...] | None
+    """Names of the active scenarios; None where spans do not carry them."""
+
+
 class Shapes:
     """The shapes of one topology; equal ones are made once, whatever scenarios are active."""
 
@@ -55,66 +66,35 @@ class Shapes:
         owner, own = self._models(service, operation)
         return {**owner.baggage, **own.baggage}
 
-    def of(
-        self,
-        service: str,
-        operation: str,
-        *,
-        effective: Effective,
-        kind: Kind,
-        has_parent: bool,
-        baggage: Mapping[str, str],
-        labels: tuple[str, ...] | None,
+    def admitted(
+        self, reached: Reached, effective: Effective, *, baggage: Mapping[str, str]
     ) -> ShapePlan:
-        """Return the shape of an admitted request.
-
-        *baggage* is what the span sees, *labels* the names of the active scenarios, None where
-        spans do not carry them.
-        """
-        owner, own = self._models(service, operation)
+        """Return the shape of an admitted request; *baggage* is what the span sees."""
+        owner, own = self._models(reached.service, reached.operation)
         shows = own.baggage_as_attributes
         if shows is None:
             shows = owner.baggage_as_attributes or False
         shown = baggage if shows else {}
         definitions = tuple((name, where) for name, (where, _) in effective.attributes.items())
-        made = (service, operation, kind, has_parent, tuple(shown.items()), definitions, labels)
+        made = (reached, tuple(shown.items()), definitions)
         if made not in self._made:
-            self._made[made] = self._admitted(
-                service,
-                operation,
-                effective,
-                kind,
-                has_parent=has_parent,
-                shown=shown,
-                labels=labels,
-            )
+            self._made[made] = self._admitted(reached, effective, shown)
         return self._made[made]
 
-    def rejected(
-        self,
-        service: str,
-        operation: str,
-        *,
-        reason: str,
-        kind: Kind,
-        has_parent: bool,
-        labels: tuple[str, ...] | None,
-    ) -> ShapePlan:
+    def rejected(self, reached: Reached, *, reason: str) -> ShapePlan:
         """Return the shape of a request that a breaker or a queue refused for *reason*."""
-        made = (service, operation, kind, has_parent, reason, labels)
+        made = (reached, reason)
         if made not in self._made:
-            drawing = Drawing(
-                [
-                    *self._synthetic(service, operation, labels),
-                    compile_constant("synth.rejected", value=True),
-                    compile_constant("synth.rejection_reason", reason),
-                ]
-            )
+            rejection = [
+                compile_constant("synth.rejected", value=True),
+                compile_constant("synth.rejection_reason", reason),
+            ]
+            drawing = Drawing([*_synthetic(reached), *rejection])
             shape = Shape(
-                service,
-                operation,
-                kind,
-                has_parent,
+                reached.service,
+                reached.operation,
+                reached.kind,
+                reached.has_parent,
                 drawing.attributes,
                 message=reason,
                 exception_message=f"rejected: {reason}",
@@ -126,32 +106,13 @@ class Shapes:
         owner = self._topology.services[service]
         return owner, owner.operations[operation]
 
-    def _synthetic(
-        self, service: str, operation: str, labels: tuple[str, ...] | None
-    ) -> list[Definition]:
-        found = [
-            compile_constant("synth.service", service),
-            compile_constant("synth.operation", operation),
-        ]
-        if labels is not None:
-            found.append(compile_constant("synth.scenarios", labels))
-        return found
-
     def _admitted(
-        self,
-        service: str,
-        operation: str,
-        effective: Effective,
-        kind: Kind,
-        *,
-        has_parent: bool,
-        shown: Mapping[str, str],
-        labels: tuple[str, ...] | None,
+        self, reached: Reached, effective: Effective, shown: Mapping[str, str]
     ) -> ShapePlan:
-        owner, own = self._models(service, operation)
-        place = (self._seed, service, operation)
+        owner, own = self._models(reached.service, reached.operation)
+        place = (self._seed, reached.service, reached.operation)
         # What loses is never drawn; later wins.
-        merged = {each.attribute.key: each for each in self._synthetic(service, operation, labels)}
+        merged = {each.attribute.key: each for each in _synthetic(reached)}
         merged |= {key: compile_constant(key, value) for key, value in owner.attributes.items()}
         merged |= {
             key: compile_generator(
@@ -174,10 +135,10 @@ class Shapes:
         )
         drawing = Drawing(definitions)
         shape = Shape(
-            service,
-            operation,
-            kind,
-            has_parent,
+            reached.service,
+            reached.operation,
+            reached.kind,
+            reached.has_parent,
             drawing.attributes[:count],
             events=tuple(events),
             links=tuple(LinkShape(drawing.attributes) for _, drawing in links),
@@ -190,3 +151,14 @@ def _compile(attributes: Mapping[str, Generator], *place: object) -> list[Defini
         compile_generator(key, generator, purpose=draws.key(*place, key))
         for key, generator in attributes.items()
     ]
+
+
+def _synthetic(reached: Reached) -> list[Definition]:
+    """Return what every span carries, rejected ones too."""
+    found = [
+        compile_constant("synth.service", reached.service),
+        compile_constant("synth.operation", reached.operation),
+    ]
+    if reached.labels is not None:
+        found.append(compile_constant("synth.scenarios", reached.labels))
+    return found
