@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.trace import SpanKind
 
 from motel_locust.engine.engine import Engine
+from motel_locust.otlp.allocator import keep_memory
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.topology.reading import read_topology
 
@@ -33,6 +34,7 @@ class Speed:
 
 def measure(path: Path, *, spans: int = 4_000_000) -> Speed:
     """Return the speed of the engine on the topology at *path*, over about *spans* spans."""
+    keep_memory()
     topology = read_topology(str(path)).topology
     speeds = []
     size = made = 0

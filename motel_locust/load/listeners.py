@@ -46,6 +46,7 @@ from motel_locust.load.run import KEY, Run
 from motel_locust.load.stats import foreign_errors
 from motel_locust.load.summary import loss_problem, table, write_summary
 from motel_locust.load.web import add_tab, refuse_wrong_starts
+from motel_locust.otlp.allocator import keep_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +88,7 @@ def on_init(
 ) -> None:
     """Check the command line before anything starts; set up pages and messages."""
     deliver_interrupts()
+    keep_memory()
     generator = Generator.of(environment)
     if isinstance(runner, WorkerRunner):
         generator.exchange = WorkerExchange(generator, runner)
