@@ -89,7 +89,7 @@ class Engine:
         self.topology, self.walked_ns = topology, 0
         self._seed = draws.key(seed, name)
         self._worker, self._stride, self._nth = worker, stride, 0
-        self._epoch_ns, self._origin_ns = epoch_ns, epoch_ns + time_offset_ns
+        self._origin_ns = epoch_ns + time_offset_ns
         self._limit, self._label, self._realtime = max_spans_per_trace, label_scenarios, realtime
         assert topology.traffic is not None, "a topology without traffic has no arrivals"
         self._schedule = Schedule(
@@ -141,11 +141,6 @@ class Engine:
     def rate(self, t_ns: int) -> float:
         """Return the traces per second that all users together make at *t_ns*."""
         return self._schedule.rate(t_ns)
-
-    def active(self, t_ns: int) -> tuple[str, ...]:
-        """Return the names of the scenarios active at *t_ns*."""
-        found = scenarios.active(self.topology, t_ns)
-        return tuple(self.topology.scenarios[index].name for index in found)
 
     def number(self, trace_id: bytes) -> int | None:
         """Return the number of the trace *trace_id*, None if this engine did not make it."""

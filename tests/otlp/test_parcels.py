@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
+from motel_locust.engine.assembly import NOTHING
 from motel_locust.engine.columns import Batch, Columns, Constant, Counts, Kind, Shape
 from motel_locust.otlp.parcels import BatchEncoder, Parcel
 from tests.oracles import spans as oracle
@@ -143,15 +144,7 @@ def test_parcels_stay_as_they_are_when_more_batches_are_encoded(found):
 
 
 def test_a_batch_without_parts_has_no_parcels():
-    nothing = Batch(
-        trace_id=np.empty(0, "V16"),
-        arrival_ns=np.empty(0, np.int64),
-        columns=(),
-        edges_ns=np.empty(0, np.int64),
-        rows=np.empty((0, 1), np.int64),
-        counts=(),
-    )
-    assert BatchEncoder(RESOURCES).encode(nothing) == []
+    assert BatchEncoder(RESOURCES).encode(NOTHING) == []
 
 
 def test_a_part_without_spans_has_a_parcel_for_its_counts():
