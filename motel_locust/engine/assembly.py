@@ -13,7 +13,7 @@ from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.shapes import CIRCUIT_OPEN, QUEUE_FULL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,18 +49,28 @@ class Assembly:
     realtime: bool
     limit: int
 
-    def batch(self, walk: Walk, tick: NDArray[np.int64], history: Mapping[str, History]) -> Batch:
-        """Return the spans of *walk*; *tick*, int64[traces], tells in which each trace arrives."""
+    def batch(
+        self,
+        walk: Walk,
+        tick: NDArray[np.int64],
+        history: Mapping[str, History],
+        pause: Callable[[], object],
+    ) -> Batch:
+        """Return the spans of *walk*; *tick*, int64[traces], tells in which each trace arrives.
+
+        *pause* is called after every shape.
+        """
         traces = np.arange(walk.number.size)
         plans = list(walk.visits)
-        columns = tuple(
-            self._columns(plan, walk.visits[plan], walk, traces, history) for plan in plans
-        )
+        columns = []
+        for plan in plans:
+            columns.append(self._columns(plan, walk.visits[plan], walk, traces, history))
+            pause()
         edges, rows, trace_edges = self._parts(columns, tick)
         return Batch(
             trace_id=self.ids.ids(walk.trace_key),
             arrival_ns=walk.arrival_ns,
-            columns=columns,
+            columns=tuple(columns),
             edges_ns=self.epoch_ns + edges * TICK_NS,
             rows=rows,
             counts=_counts(walk, plans, columns, rows, trace_edges, limit=self.limit),

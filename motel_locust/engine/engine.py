@@ -21,7 +21,7 @@ from motel_locust.topology import linking
 from motel_locust.topology.model import Sequence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -30,10 +30,18 @@ if TYPE_CHECKING:
     from motel_locust.topology.model import Operation, Topology
     from motel_locust.topology.traffic import Arrivals
 
-# Below a thousand traces a batch costs mostly its calls into NumPy, above two thousand it no longer
-# fits the caches; the spans keep one walk within a slice of the event loop.
-MOST_TRACES: Final = 2_000
-MOST_SPANS: Final = 16_000
+# With fewer spans of a shape, or a visit, a batch costs mostly its calls into NumPy; with more the
+# arrays no longer fit the caches.
+SPANS_OF_A_SHAPE: Final = 2_000
+SPANS_OF_A_VISIT: Final = 250
+# Whatever the plan, this keeps the memory of a batch at some 50 MB.
+MOST_SPANS: Final = 100_000
+# Until a batch has shown how large traces really are.
+FIRST_SPANS: Final = 16_000
+
+
+def carry_on() -> None:
+    """Make no pause."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +117,7 @@ class Engine:
         self._ticks: dict[str, Tick] = {}
         self._departed = False
         largest = min(self._plan(0).largest, max_spans_per_trace)
-        self._batch_traces = max(1, min(MOST_TRACES, MOST_SPANS // largest))
+        self._batch_traces = max(1, FIRST_SPANS // max(largest, FIRST_SPANS // SPANS_OF_A_SHAPE))
         self._stretches: deque[Stretch] = deque(maxlen=64)
 
     def join(self, user: int, at_ns: int) -> None:
@@ -146,12 +154,12 @@ class Engine:
         """Return the number of the trace *trace_id*, None if this engine did not make it."""
         return self._ids.number(trace_id)
 
-    def walk(self, until_ns: int) -> Batch:
+    def walk(self, until_ns: int, pause: Callable[[], object] = carry_on) -> Batch:
         """Walk the next stretch of time and return its spans; it may have none.
 
         The stretch ends at *until_ns*, or sooner: where enough traces have come together, at the
         next start or end of a scenario, and, in real time and where operations keep state, at the
-        next tick.
+        next tick. *pause* is called now and then; it must not change the engine.
         """
         start_ns = self.walked_ns
         if self._departed:
@@ -160,9 +168,9 @@ class Engine:
         stop_ns = self._stop(start_ns, until_ns)
         arrival_ns = self._schedule.due(start_ns, stop_ns)
         before = Stretch(start_ns, self._nth, arrival_ns, {}, self._latest, dict(self._states))
-        self.walked_ns = stop_ns
         if not arrival_ns.size:
             self._stretches.append(before)
+            self.walked_ns = stop_ns
             return NOTHING
         number = (self._nth + np.arange(arrival_ns.size)) * self._stride + self._worker
         trace_key = self._ids.keys(number)
@@ -175,14 +183,16 @@ class Engine:
             limit=self._limit,
             ticks=ticks,
             origin_ns=self._origin_ns,
+            pause=pause,
         )
         history = walk.links.settle(trace_key, self._latest)
-        batch = self._assembly.batch(walk, arrival_ns // TICK_NS, history)
+        batch = self._assembly.batch(walk, arrival_ns // TICK_NS, history, pause)
         self._stretches.append(replace(before, history=history))
         self._latest = {ref: each.at(arrival_ns.size) for ref, each in history.items()}
         self._states |= {ref: tick.value() for ref, tick in ticks.items()}
         self._nth += arrival_ns.size
-        self._learn(batch)
+        self.walked_ns = stop_ns
+        self._learn(batch, visits=sum(map(len, walk.visits.values())))
         return self._with_openings(batch, before.states) if ticks else batch
 
     def _with_openings(self, batch: Batch, before: Mapping[str, State]) -> Batch:
@@ -204,11 +214,11 @@ class Engine:
             return stop_ns
         return self._schedule.horizon(start_ns, traces=self._batch_traces, at_most_ns=stop_ns)
 
-    def _learn(self, batch: Batch) -> None:
-        """Size the next batch by the spans of this one's traces."""
+    def _learn(self, batch: Batch, *, visits: int) -> None:
+        """Size the next batch by this one's visits, shapes and spans a trace."""
         spans = sum(each.trace.size for each in batch.columns)
-        fitting = MOST_SPANS * batch.trace_id.size // spans
-        self._batch_traces = max(1, min(MOST_TRACES, fitting))
+        enough = max(SPANS_OF_A_VISIT * visits, SPANS_OF_A_SHAPE * len(batch.columns))
+        self._batch_traces = max(1, min(enough, MOST_SPANS) * batch.trace_id.size // spans)
 
     def _plan(self, t_ns: int) -> Plan:
         active = scenarios.active(self.topology, t_ns)

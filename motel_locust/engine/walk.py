@@ -16,7 +16,7 @@ from motel_locust.engine.links import LinkTable
 from motel_locust.engine.shapes import CIRCUIT_OPEN, QUEUE_FULL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -72,6 +72,7 @@ class Walk:
     trace_key   uint64[traces]
     arrival_ns  int64[traces]    Unix time
     ticks       the guarded operations' state in this tick; they take time since ``origin_ns``
+    pause       called after every visit, so that a long walk can let others have a turn
 
     What it leaves: ``visits`` by shape, and per trace ``failed``, ``timeouts``, ``retries``,
     ``spans`` (None where no trace can reach ``limit``) and ``cut``.
@@ -87,6 +88,7 @@ class Walk:
         limit: int,
         ticks: Mapping[str, Tick],
         origin_ns: int,
+        pause: Callable[[], object],
     ) -> None:
         traces = number.size
         self.plan, self.number, self.trace_key, self.arrival_ns = (
@@ -102,7 +104,7 @@ class Walk:
         self.cut = np.zeros(traces, np.int64)
         self.spans = np.zeros(traces, np.int64) if plan.largest >= limit else None
         self.links = LinkTable(plan.linked, traces)
-        self._limit, self._ticks, self._origin_ns = limit, ticks, origin_ns
+        self._limit, self._ticks, self._origin_ns, self._pause = limit, ticks, origin_ns, pause
         self._walk_roots()
 
     def _walk_roots(self) -> None:
@@ -190,6 +192,7 @@ class Walk:
         outcome = Outcome(cursor + (own_ns - (own_ns >> 1)), failed)
         visit = Visit(site, requests, span_id, outcome, local)
         self.visits.setdefault(site.shape, []).append(visit)
+        self._pause()
         return outcome
 
     def _own(

@@ -19,7 +19,7 @@ from motel_locust.otlp.delivery import Body
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from motel_locust.engine.engine import Engine
     from motel_locust.otlp.exporter import Exporter
@@ -87,12 +87,15 @@ class Feed:
                 self._engine.share(users, tick * TICK_NS)
                 self._shared = users
 
-    def walk(self, tick: int) -> bool:
-        """Walk a stretch and return True, unless all that leaves at *tick* is filed already."""
+    def walk(self, tick: int, pause: Callable[[], object]) -> bool:
+        """Walk a stretch and return True, unless all that leaves at *tick* is filed already.
+
+        *pause* is called now and then, so that others get their turn.
+        """
         if self._engine.walked_ns >= (tick + 1) * TICK_NS:
             return False
-        batch = self._engine.walk((tick + self._ahead) * TICK_NS)
-        for parcel in self._encoder.encode(batch):
+        batch = self._engine.walk((tick + self._ahead) * TICK_NS, pause)
+        for parcel in self._encoder.encode(batch, pause):
             release = (parcel.release_ns - self._epoch_ns) // TICK_NS
             self._filed.setdefault(max(release, tick), []).append(parcel)
         if self._engine.walked_ns >= (tick + 1) * TICK_NS:

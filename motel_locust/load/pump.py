@@ -181,7 +181,7 @@ class Pump:
             if self._tick > due:
                 break
             for feed in self._feeds.values():
-                while feed.walk(self._tick):
+                while feed.walk(self._tick, self._give_way):
                     self._give_way()
                 feed.release(self._tick, self._release.now_s())
                 self._deliver(feed)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motel_locust.engine.columns import Counts
+from motel_locust.engine.engine import carry_on
 from motel_locust.otlp.blocks import Block, byte_offsets, cut_further, sizes_between
 from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.spans import SpanEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,9 +57,15 @@ class BatchEncoder:
         self._max_bytes = max_body_bytes
         self._encoders: dict[int, SpanEncoder] = {}
 
-    def encode(self, batch: Batch) -> list[Parcel]:
-        """Return the parcels of *batch* in order of release, at least one for each part."""
-        blocks = [self._block(columns, batch.trace_id) for columns in batch.columns]
+    def encode(self, batch: Batch, pause: Callable[[], object] = carry_on) -> list[Parcel]:
+        """Return the parcels of *batch* in order of release, at least one for each part.
+
+        *pause* is called now and then.
+        """
+        blocks = []
+        for columns in batch.columns:
+            blocks.append(self._block(columns, batch.trace_id))
+            pause()
         cuts, parts = self._cut(blocks, batch.rows.T)
         spans = np.diff(cuts, axis=0).sum(axis=1).tolist()
         sizes = sizes_between(blocks, cuts).tolist()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from motel_locust.engine import scenarios
 from motel_locust.engine.columns import Choice, Columns, Constant, Numbered
 from motel_locust.engine.engine import Engine
-from tests.engine.topologies import topologies
+from tests.engine.topologies import topologies, topology
 from tests.oracles.walk import ScalarSpan, ScalarWalk
 
 if TYPE_CHECKING:
@@ -207,3 +207,18 @@ def test_going_back_for_a_new_user_equals_having_known_it(topology: Topology, at
             batches.append(engine.walk(80 * TICK_NS))
         walked.append(spans(engine, batches))
     assert walked[0] == walked[1]
+
+
+def test_a_walk_pauses_after_every_visit_and_every_shape() -> None:
+    calls = {"calls": [{"target": f"s.callee{index}", "count": 3} for index in range(4)]}
+    operations = {"caller": {"duration": "1ms", **calls}}
+    operations |= {f"callee{index}": {"duration": "1ms"} for index in range(4)}
+    model = topology({"s": {"operations": operations}})
+    engine, other = (Engine(model, seed=7, epoch_ns=EPOCH_NS) for _ in range(2))
+    for each in (engine, other):
+        each.join(0, 0)
+    pauses: list[int] = []
+    batch = engine.walk(1_000_000_000, lambda: pauses.append(engine.walked_ns))
+    assert len(pauses) >= 13 + len(batch.columns)
+    assert set(pauses) == {0}, "what is not yet handed out is not yet walked"
+    assert spans(engine, [batch]) == spans(other, [other.walk(1_000_000_000)])
