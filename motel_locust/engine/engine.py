@@ -154,6 +154,14 @@ class Engine:
         """Return the number of the trace *trace_id*, None if this engine did not make it."""
         return self._ids.number(trace_id)
 
+    def could_go_back(self, to_ns: int) -> bool:
+        """Return whether users may still change at *to_ns*, once the next stretch is walked too.
+
+        Never in real time: there, what is not let out yet belongs to traces of before as well.
+        """
+        full = len(self._stretches) == self._stretches.maxlen
+        return not self._realtime and (not full or self._stretches[1].start_ns <= to_ns)
+
     def walk(self, until_ns: int, pause: Callable[[], object] = carry_on) -> Batch:
         """Walk the next stretch of time and return its spans; it may have none.
 

@@ -2,7 +2,8 @@
 
 A feed never waits and reads no clock; :mod:`motel_locust.load.pump` tells it when. Words: a
 *parcel* is what leaves at one tick, already encoded; it is *filed* until then. Filed is not yet
-generated: no ledger counts a parcel that is thrown away before its tick.
+generated: no ledger counts a parcel that is thrown away before its tick. Instants are seconds of
+the pump's clock; *at_s* gives the one at which a tick is due.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.parcels import BatchEncoder, Parcel
 
-# Large batches cost less a span, but a change of users throws away what was walked ahead.
+# Large batches cost less a span, but a change of users throws away what was walked ahead. Walking
+# begins again while this many ticks are still filed, so that it makes none of them late.
 MOST_TICKS_AHEAD: Final = 100
+LEAST_TICKS_AHEAD: Final = 12
 
 
 class Feed:
@@ -88,17 +91,22 @@ class Feed:
                 self._shared = users
 
     def walk(self, tick: int, pause: Callable[[], object]) -> bool:
-        """Walk a stretch and return True, unless all that leaves at *tick* is filed already.
+        """Walk a stretch and return True, unless all that leaves until *tick* is filed already.
 
-        *pause* is called now and then, so that others get their turn.
+        That, and a few ticks more, if users did not change lately. *pause* is called now and then,
+        so that others get their turn.
         """
-        if self._engine.walked_ns >= (tick + 1) * TICK_NS:
+        following_ns = (tick + 1) * TICK_NS
+        enough_ns = following_ns
+        if self._engine.could_go_back(following_ns):
+            enough_ns += min(self._ahead // 4, LEAST_TICKS_AHEAD) * TICK_NS
+        if self._engine.walked_ns >= enough_ns:
             return False
         batch = self._engine.walk((tick + self._ahead) * TICK_NS, pause)
         for parcel in self._encoder.encode(batch, pause):
             release = (parcel.release_ns - self._epoch_ns) // TICK_NS
             self._filed.setdefault(max(release, tick), []).append(parcel)
-        if self._engine.walked_ns >= (tick + 1) * TICK_NS:
+        if self._engine.walked_ns >= enough_ns:
             self._ahead = min(2 * self._ahead, MOST_TICKS_AHEAD)
         return True
 
@@ -106,10 +114,33 @@ class Feed:
         """Return the first tick from *tick* on that needs :meth:`walk` or :meth:`release`."""
         return max(tick, min((self._engine.walked_ns // TICK_NS, *self._filed)))
 
-    def release(self, tick: int, now_s: float) -> None:
-        """Pack what is filed for *tick* into bodies: from here on it counts as generated."""
+    def due_s(self, tick: int, at_s: Callable[[int], float]) -> float:
+        """Return when the ticks from *tick* on have to be let out, so that no body leaves late.
+
+        That is when a body is full or has waited long enough: until then, whether a span that is
+        due lies in it makes no difference to anybody.
+        """
+        walked = max(tick, self._engine.walked_ns // TICK_NS)
+        due_s, size = min(self.flush_s, at_s(walked)), self._body.size
+        for filed in sorted(self._filed):
+            if at_s(filed) >= due_s:
+                break
+            size += sum(parcel.size for parcel in self._filed[filed])
+            if size > DEFAULT_MAX_BYTES:
+                return at_s(filed)
+            due_s = min(due_s, at_s(filed) + self._flush_interval_s)
+        return due_s
+
+    def release(self, tick: int, due_s: float, now_s: float) -> None:
+        """Pack what is filed for *tick* into bodies: from here on it counts as generated.
+
+        Args:
+            tick: Is let out.
+            due_s: When it was due; a body's time begins with this.
+            now_s: The present; a body that is cut has its time to be acknowledged from here.
+        """
         for parcel in self._filed.pop(tick, ()):
-            self._take(parcel, now_s)
+            self._take(parcel, due_s, now_s)
 
     def flush(self, now_s: float) -> None:
         """Cut the body that is being built if it has waited long enough."""
@@ -119,7 +150,7 @@ class Feed:
     def finish(self, now_s: float) -> None:
         """Begin no new trace, release the rest of those that were begun, and cut the last body."""
         for tick in sorted(self._filed) if self._realtime else ():
-            self.release(tick, now_s)
+            self.release(tick, now_s, now_s)
         self._filed.clear()
         self._cut(now_s)
 
@@ -141,12 +172,14 @@ class Feed:
         # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.
         return user * self._stride + self._worker
 
-    def _take(self, parcel: Parcel, now_s: float) -> None:
+    def _take(self, parcel: Parcel, due_s: float, now_s: float) -> None:
         self.counts += parcel.counts
         if self._body.spans and self._body.size + parcel.size > DEFAULT_MAX_BYTES:
             self._cut(now_s)
         if not self._body.spans:
-            self._released_s, self.flush_s = now_s, now_s + self._flush_interval_s
+            # What is let out late begins its time now, as what it is late by was not spent here.
+            self._released_s = max(due_s, now_s - self._flush_interval_s)
+            self.flush_s = self._released_s + self._flush_interval_s
         self._body.add(parcel)
 
     def _cut(self, now_s: float) -> None:

@@ -42,6 +42,9 @@ NO_LAG_NS: Final = 100_000_000
 # A user costs some microseconds to join; so many are well within a slice.
 USERS_AT_ONCE: Final = 500
 
+# Users come and go between so many ticks, if the process is far behind.
+TICKS_AT_ONCE: Final = 10
+
 # A settled delivery wakes the pump when there is room again; this is for what settles unheard.
 ROOM_S: Final = 0.05
 
@@ -80,7 +83,7 @@ class Pump:
         self._changes: dict[str, Change] = defaultdict(Change)
         self._shares: dict[str, int] = {}
         self._shares_changed = False
-        self._first_tick = self._tick = 0
+        self._first_tick = self._tick = self._last_tick = 0
         self._slice_s = self._began_s = self._ended_s = 0.0
         self._lag_max_ns, self._lagging = 0, False
         self._stopping, self._deadline_s = False, 0.0
@@ -126,6 +129,7 @@ class Pump:
             self._stopping = True
             self._deadline_s = self._release.now_s() + self._drain_s
             self._release.alarm()
+            self._last_tick = self._release.due()
             if not self._feeds:  # still waiting for a topology
                 self._greenlet.kill()
         self._greenlet.join()
@@ -163,32 +167,50 @@ class Pump:
         try:
             while not self._stopping:
                 self._generate()
-                self._release.wait_until(self._next_s())
+                self._release.wait_until(self._due_s())
                 self._slice_s = self._release.now_s()
         finally:
             self._stopping, self._ended_s = True, self._release.now_s()
             self._end()
 
     def _generate(self) -> None:
-        """Let out every tick that is due."""
+        """Let out every tick that is due, and walk ahead for those that follow."""
         while not self._stopping:
-            # Ticks without anything to do are skipped, but only those that are due: users who come
-            # next take part from this tick on.
-            due = self._release.due()
-            self._tick = max(self._tick, min(self._next_tick(), due + 1))
-            self._apply_changes()
             self._watch_lag()
+            due = self._release.due()
+            last = min(due, self._tick + TICKS_AT_ONCE - 1)
+            self._skip(last)
+            while self._tick <= last and not self._stopping:
+                for feed in self._feeds.values():
+                    self._walk(feed)
+                self._let_out(self._tick)
+                self._skip(last)
+            # From the first tick on that is not due: what was due already is let out without them.
+            self._apply_changes()
             if self._tick > due:
                 break
-            for feed in self._feeds.values():
-                while feed.walk(self._tick, self._give_way):
-                    self._give_way()
-                feed.release(self._tick, self._release.now_s())
-                self._deliver(feed)
-            self._tick += 1
         for feed in self._feeds.values():
             feed.flush(self._release.now_s())
             self._deliver(feed)
+            self._walk(feed)
+
+    def _skip(self, last: int) -> None:
+        """Pass over ticks up to *last* in which nothing is to be done."""
+        self._tick = max(self._tick, min(self._next_tick(), last + 1))
+
+    def _walk(self, feed: Feed) -> None:
+        while not self._stopping and feed.walk(self._tick, self._give_way):
+            self._give_way()
+
+    def _let_out(self, last: int) -> None:
+        """Let out the ticks up to *last*, as far as they are walked."""
+        self._skip(last)
+        while self._tick <= last:
+            for feed in self._feeds.values():
+                feed.release(self._tick, self._release.at_s(self._tick), self._release.now_s())
+                self._deliver(feed)
+            self._tick += 1
+            self._skip(last)
 
     def _apply_changes(self) -> None:
         """Let users come and go, all at the same tick."""
@@ -211,10 +233,9 @@ class Pump:
         """Return the next tick with something to do."""
         return min(feed.next_tick(self._tick) for feed in self._feeds.values())
 
-    def _next_s(self) -> float:
-        """Return the instant from which there is something to do."""
-        flush_s = min(feed.flush_s for feed in self._feeds.values())
-        return min(self._release.at_s(self._next_tick()), flush_s)
+    def _due_s(self) -> float:
+        """Return the instant from which something is late if it is not done."""
+        return min(feed.due_s(self._tick, self._release.at_s) for feed in self._feeds.values())
 
     def _deliver(self, feed: Feed) -> None:
         """Offer the bodies that are ready; where asked to, only when there is room."""
@@ -242,6 +263,8 @@ class Pump:
         with ExitStack() as closing:
             for exporter in self._exporters():
                 closing.callback(exporter.close)
+            # They were due before the end, and waited for their body to be full.
+            self._let_out(self._last_tick)
             for feed in self._feeds.values():
                 feed.finish(self._release.now_s())
                 self._deliver(feed)
@@ -256,7 +279,8 @@ class Pump:
         return exporters
 
     def _lag_ns(self) -> int:
-        return self._release.behind_ns(self._next_tick()) if self._began_s else 0
+        late_s = self._release.now_s() - self._due_s() if self._began_s else 0.0
+        return max(0, round(late_s * 1e9))
 
     def _watch_lag(self) -> None:
         lag_ns = self._lag_ns()

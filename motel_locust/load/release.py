@@ -58,10 +58,6 @@ class Release:
         """Return the last tick that is due; negative before the epoch."""
         return (self._monotonic_ns() - self._origin_ns) // TICK_NS
 
-    def behind_ns(self, tick: int) -> int:
-        """Return for how long *tick* has been due, 0 if it is not due yet."""
-        return max(0, self._monotonic_ns() - self._origin_ns - tick * TICK_NS)
-
     def wait_until(self, instant_s: float) -> None:
         """Wait until *instant_s* or the next alarm, whichever comes first."""
         self._wait(self._alarm, max(instant_s - self.now_s(), TURN_S))

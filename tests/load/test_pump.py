@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gevent
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from motel_locust.engine.schedule import TICK_NS
 from tests.load.bench import EPOCH_NS
 
 TRACE = 2  # spans of a trace on the bench
@@ -17,6 +19,16 @@ def arrivals(bench) -> list[int]:
     )
 
 
+def spans_of(content: bytes) -> list[tuple[int, int]]:
+    """Return when each span of a body begins and ends, in ns since the epoch."""
+    return [
+        (span.start_time_unix_nano - EPOCH_NS, span.end_time_unix_nano - EPOCH_NS)
+        for resource in ExportTraceServiceRequest.FromString(content).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    ]
+
+
 def test_ticks_leave_when_they_are_due(bench) -> None:
     bench = bench(flush_interval_s=0.0)
     bench.join("ann")
@@ -25,6 +37,37 @@ def test_ticks_leave_when_they_are_due(bench) -> None:
         assert sent_s % 0.01 == pytest.approx(0, abs=1e-6) or sent_s % 0.01 > 0.00999
     assert len(bench.endpoint.bodies) == pytest.approx(200, abs=2)
     assert bench.pump.figures().lag_max_ns == 0
+
+
+def test_a_body_leaves_the_flush_interval_after_its_first_tick(bench) -> None:
+    bench = bench(rate="30/s", flush_interval_s=0.25)
+    bench.join("ann")
+    bench.run_until(3.0)
+    assert len(bench.endpoint.bodies) > 8
+    for sent_s, content in bench.endpoint.bodies:
+        first_ns = min(begin_ns for begin_ns, _ in spans_of(content))
+        over_ns = (first_ns // TICK_NS + 1) * TICK_NS
+        assert sent_s == pytest.approx(over_ns / 1e9 + 0.25, abs=1e-6)
+
+
+def test_the_pump_wakes_for_bodies_and_not_for_ticks(bench) -> None:
+    bench = bench(rate="100/s")
+    bench.join("ann")
+    bench.run_until(1.0)
+    waits = bench.clock.waits
+    bench.run_until(6.0)
+    bodies = [sent_s for sent_s, _ in bench.endpoint.bodies if sent_s > 1.0]
+    assert bench.clock.waits - waits == pytest.approx(len(bodies), abs=6)
+    assert bench.pump.figures().lag_max_ns == 0
+
+
+def test_what_was_due_at_the_end_is_let_out(bench) -> None:
+    bench = bench(rate="1000/s", flush_interval_s=1.0)
+    bench.join("ann")
+    bench.run_until(2.55)
+    bench.pump.drain()
+    assert bench.pump.figures().simulated_ns == 2_550_000_000
+    assert len(arrivals(bench)) == pytest.approx(2550, abs=1)
 
 
 def test_arrivals_are_the_integral_of_the_rate(bench) -> None:
