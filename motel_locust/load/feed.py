@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # begins again while this many ticks are still filed, so that it makes none of them late.
 MOST_TICKS_AHEAD: Final = 100
 LEAST_TICKS_AHEAD: Final = 12
+MOST_BYTES_AHEAD: Final = 8 << 20
 
 
 class Feed:
@@ -64,6 +65,7 @@ class Feed:
         self._worker, self._stride = worker, stride
         self._shared: int | None = None
         self._filed: dict[int, list[Parcel]] = {}
+        self._filed_bytes = 0
         self._ahead = 1
         self._body = BodyBuilder(encoder.heads)
         self._released_s = 0.0
@@ -98,7 +100,7 @@ class Feed:
         """
         following_ns = (tick + 1) * TICK_NS
         enough_ns = following_ns
-        if self._engine.could_go_back(following_ns):
+        if self._filed_bytes < MOST_BYTES_AHEAD and self._engine.could_go_back(following_ns):
             enough_ns += min(self._ahead // 4, LEAST_TICKS_AHEAD) * TICK_NS
         if self._engine.walked_ns >= enough_ns:
             return False
@@ -106,6 +108,7 @@ class Feed:
         for parcel in self._encoder.encode(batch, pause):
             release = (parcel.release_ns - self._epoch_ns) // TICK_NS
             self._filed.setdefault(max(release, tick), []).append(parcel)
+            self._filed_bytes += parcel.size
         if self._engine.walked_ns >= enough_ns:
             self._ahead = min(2 * self._ahead, MOST_TICKS_AHEAD)
         return True
@@ -139,7 +142,7 @@ class Feed:
             due_s: When it was due; a body's time begins with this.
             now_s: The present; a body that is cut has its time to be acknowledged from here.
         """
-        for parcel in self._filed.pop(tick, ()):
+        for parcel in self._taken_out(tick):
             self._take(parcel, due_s, now_s)
 
     def flush(self, now_s: float) -> None:
@@ -151,7 +154,8 @@ class Feed:
         """Begin no new trace, release the rest of those that were begun, and cut the last body."""
         for tick in sorted(self._filed) if self._realtime else ():
             self.release(tick, now_s, now_s)
-        self._filed.clear()
+        for tick in list(self._filed):
+            self._taken_out(tick)
         self._cut(now_s)
 
     def asked_per_s(self, tick: int) -> float:
@@ -165,12 +169,18 @@ class Feed:
         yield
         if self._engine.walked_ns < walked_ns:
             for late in [filed for filed in self._filed if filed >= tick]:
-                del self._filed[late]
+                self._taken_out(late)
         self._ahead = 1
 
     def _row(self, user: int) -> int:
         # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.
         return user * self._stride + self._worker
+
+    def _taken_out(self, tick: int) -> list[Parcel]:
+        """Return what is filed for *tick*, which then is no longer."""
+        parcels = self._filed.pop(tick, [])
+        self._filed_bytes -= sum(parcel.size for parcel in parcels)
+        return parcels
 
     def _take(self, parcel: Parcel, due_s: float, now_s: float) -> None:
         self.counts += parcel.counts

@@ -182,7 +182,9 @@ class Pump:
             self._skip(last)
             while self._tick <= last and not self._stopping:
                 for feed in self._feeds.values():
-                    self._walk(feed)
+                    # Let out at once what was walked: a tick of a high rate may fill the memory.
+                    while not self._stopping and feed.walk(self._tick, self._give_way):
+                        self._release_from(feed)
                 self._let_out(self._tick)
                 self._skip(last)
             # From the first tick on that is not due: what was due already is let out without them.
@@ -192,25 +194,26 @@ class Pump:
         for feed in self._feeds.values():
             feed.flush(self._release.now_s())
             self._deliver(feed)
-            self._walk(feed)
+            while not self._stopping and feed.walk(self._tick, self._give_way):
+                self._give_way()
 
     def _skip(self, last: int) -> None:
         """Pass over ticks up to *last* in which nothing is to be done."""
         self._tick = max(self._tick, min(self._next_tick(), last + 1))
-
-    def _walk(self, feed: Feed) -> None:
-        while not self._stopping and feed.walk(self._tick, self._give_way):
-            self._give_way()
 
     def _let_out(self, last: int) -> None:
         """Let out the ticks up to *last*, as far as they are walked."""
         self._skip(last)
         while self._tick <= last:
             for feed in self._feeds.values():
-                feed.release(self._tick, self._release.at_s(self._tick), self._release.now_s())
-                self._deliver(feed)
+                self._release_from(feed)
             self._tick += 1
             self._skip(last)
+
+    def _release_from(self, feed: Feed) -> None:
+        """Let out what *feed* has for the present tick."""
+        feed.release(self._tick, self._release.at_s(self._tick), self._release.now_s())
+        self._deliver(feed)
 
     def _apply_changes(self) -> None:
         """Let users come and go, all at the same tick."""

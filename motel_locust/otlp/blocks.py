@@ -55,9 +55,11 @@ def cut_further(blocks: Sequence[Block], start: Cut, stop: Cut, *, max_bytes: in
     A stretch of more than *max_bytes* is a single span. Traces stay whole but for those that alone
     have more, and for rows that are not in the order of traces.
     """
+    whole = [start, *_between_traces(blocks, start, stop, max_bytes), stop]
     cuts = [start]
-    for cut in [*_between_traces(blocks, start, stop, max_bytes), stop]:
-        cuts += _between_spans(blocks, cuts[-1], cut, max_bytes)
+    for cut, size in zip(whole[1:], sizes_between(blocks, np.array(whole)).tolist(), strict=True):
+        if size > max_bytes:
+            cuts += _between_spans(blocks, cuts[-1], cut, max_bytes)
         cuts.append(cut)
     # Where the last span or trace of a stretch is too large by itself, two cuts are equal.
     return [cut for cut, following in pairwise(cuts) if (cut < following).any()] + [stop]

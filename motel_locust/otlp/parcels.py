@@ -71,16 +71,19 @@ class BatchEncoder:
         sizes = sizes_between(blocks, cuts).tolist()
         offsets = byte_offsets(blocks, cuts).tolist()
         edges_ns = batch.edges_ns.tolist()
-        return [
-            Parcel(
-                release_ns=edges_ns[part],
-                spans=spans[number],
-                size=sizes[number],
-                pieces=_slices(blocks, offsets[number], offsets[number + 1]),
-                counts=batch.counts[part] if part != before else Counts(),
+        parcels = []
+        for number, (before, part) in enumerate(pairwise([-1, *parts])):
+            parcels.append(
+                Parcel(
+                    release_ns=edges_ns[part],
+                    spans=spans[number],
+                    size=sizes[number],
+                    pieces=_slices(blocks, offsets[number], offsets[number + 1]),
+                    counts=batch.counts[part] if part != before else Counts(),
+                )
             )
-            for number, (before, part) in enumerate(pairwise([-1, *parts]))
-        ]
+            pause()
+        return parcels
 
     def _cut(
         self, blocks: Sequence[Block], edges: NDArray[np.int64]
