@@ -137,8 +137,8 @@ class Schedule:
         # Rows are moved once for as many as are given up, whatever the steps.
         if np.count_nonzero(kept) * 2 > rows.size:
             return
-        if self._window is not None:
-            self._window = self._updated(self._window)
+        window = self._fitting_window()
+        self._window = None if window is None else self._updated(window)
         self._rows = np.concatenate((rows[kept], np.empty(16, ROW)))
         self._count = self._counted = int(np.count_nonzero(kept))
         self._departed = []
@@ -153,7 +153,7 @@ class Schedule:
 
     def due(self, start_ns: int, stop_ns: int) -> NDArray[np.int64]:
         """Return the arrivals from *start_ns* to before *stop_ns*: sorted, not to be written to."""
-        window = self._window
+        window = self._fitting_window()
         if window is None or start_ns < window.start_ns or stop_ns > window.stop_ns:
             window = self._look_ahead(start_ns, stop_ns)
         elif self._departed or self._counted < self._count:
@@ -180,6 +180,13 @@ class Schedule:
         whole, part = self._timeline.position(at_ns)
         part += user * _PHASE % 1 if self._paced else 0.0
         return (whole + 1, part - 1) if part >= 1 else (whole, part)
+
+    def _fitting_window(self) -> Window | None:
+        """Return the window, unless so many users came since that it has become far too long.
+
+        With a rate of millions a second, the arrivals of the first user alone would take 200 MB.
+        """
+        return None if self._count > 2 * self._counted else self._window
 
     def _look_ahead(self, start_ns: int, stop_ns: int) -> Window:
         """Return a new window from *start_ns* to *stop_ns*, or further."""

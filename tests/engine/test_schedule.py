@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -335,3 +336,14 @@ def test_each_time_that_is_gone_is_taken_out_once(times: list[tuple[int, bool]])
     whole = np.array(sorted(at for at, _ in times), np.int64)
     gone = np.array(sorted(at for at, leaves in times if leaves), np.int64)
     assert _without(whole, gone).tolist() == sorted(at for at, leaves in times if not leaves)
+
+
+def test_the_first_user_at_an_enormous_rate_takes_no_memory_for_what_is_far_ahead() -> None:
+    made = schedule("3000000/s")
+    made.due(0, TICK_NS)  # nobody is there: looking far ahead costs nothing
+    made.join(0, TICK_NS)
+    tracemalloc.start()
+    assert len(due(made, TICK_NS, TICK_NS + 100_000)) == 300
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 4 << 20
