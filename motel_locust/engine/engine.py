@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # With fewer spans of a shape, or a visit, a batch costs mostly its calls into NumPy; with more the
 # arrays no longer fit the caches.
-SPANS_OF_A_SHAPE: Final = 2_000
+SPANS_OF_A_SHAPE: Final = 8_000
 SPANS_OF_A_VISIT: Final = 250
 # Whatever the plan, this keeps the memory of a batch at some 50 MB.
 MOST_SPANS: Final = 100_000

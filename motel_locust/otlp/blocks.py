@@ -55,11 +55,12 @@ def cut_further(blocks: Sequence[Block], start: Cut, stop: Cut, *, max_bytes: in
     A stretch of more than *max_bytes* is a single span. Traces stay whole but for those that alone
     have more, and for rows that are not in the order of traces.
     """
-    whole = [start, *_between_traces(blocks, start, stop, max_bytes), stop]
+    between = [start, *_between_traces(blocks, start, stop, max_bytes), stop]
+    sizes = sizes_between(blocks, np.array(between)).tolist()
     cuts = [start]
-    for cut, size in zip(whole[1:], sizes_between(blocks, np.array(whole)).tolist(), strict=True):
+    for (before, cut), size in zip(pairwise(between), sizes, strict=True):
         if size > max_bytes:
-            cuts += _between_spans(blocks, cuts[-1], cut, max_bytes)
+            cuts += _between_spans(blocks, before, cut, max_bytes)
         cuts.append(cut)
     # Where the last span or trace of a stretch is too large by itself, two cuts are equal.
     return [cut for cut, following in pairwise(cuts) if (cut < following).any()] + [stop]
@@ -75,17 +76,18 @@ def _between_traces(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: i
     last = max(int(trace[-1]) for trace in traces if len(trace))
     size = np.zeros(last - first + 1, np.int64)
     for block, run, trace in zip(blocks, runs, traces, strict=True):
-        np.add.at(size, trace - first, np.diff(block.offsets)[run])
+        ends = block.offsets[run.start : run.stop + 1]
+        np.add.at(size, trace - first, ends[1:] - ends[:-1])
     end = size.cumsum()
-    cuts: list[Cut] = []
+    following: list[int] = []
     behind, done = 0, 0  # traces and bytes before the last cut
     while end[-1] - done > max_bytes:
         # The first trace that does not fit; the one after the cut goes on alone if it must.
         behind = max(int(end.searchsorted(done + max_bytes, "right")), behind + 1)
         done = end[behind - 1]
-        rows = [trace.searchsorted(first + behind) for trace in traces]
-        cuts.append(start + np.array(rows, np.int64))
-    return cuts
+        following.append(first + behind)
+    rows = [trace.searchsorted(following) for trace in traces]
+    return list(start + np.array(rows, np.int64).T) if following else []
 
 
 def _between_spans(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: int) -> list[Cut]:
