@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Final
@@ -59,7 +57,14 @@ class CannotListen(click.ClickException):
     type=click.IntRange(0, 65535),
     default=4318,
     show_default=True,
-    help="Port to listen on; 0 takes a free one.",
+    help="Port to listen on for OTLP over HTTP; 0 takes a free one.",
+)
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    default=4317,
+    show_default=True,
+    help="Port to listen on for OTLP over gRPC; 0 takes a free one.",
 )
 @click.option("--for", "for_s", type=Duration(), help="End after this long; else at Ctrl-C.")
 @click.option(
@@ -70,26 +75,33 @@ class CannotListen(click.ClickException):
     show_default=True,
     help="Judge a trace when nothing came for it this long.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Endpoint and final report as JSON lines.")
-def receive(host: str, port: int, for_s: float | None, settle_s: float, as_json: bool) -> None:
-    """Receive OTLP over HTTP, count it, and say what is wrong with the traces.
+@click.option("--json", "as_json", is_flag=True, help="Endpoints and final report as JSON lines.")
+def receive(
+    host: str, port: int, grpc_port: int, for_s: float | None, settle_s: float, as_json: bool
+) -> None:
+    """Receive OTLP over HTTP and gRPC, count it, and say what is wrong with the traces.
 
-    Takes traces, metrics and logs, as protobuf and JSON, plain, gzip or zstd. Ends with status 1 if
-    a trace had a fault: a parent that never came, no root or several, two spans with one id, a
-    child that starts before its parent, an invalid id.
+    Takes traces, metrics and logs: over HTTP as protobuf and JSON, plain, gzip or zstd, over gRPC
+    plain or gzip. Ends with status 1 if a trace had a fault: a parent that never came, no root or
+    several, two spans with one id, a child that starts before its parent, an invalid id.
     """
-    receiver = Receiver(host, port, settle_s=settle_s)
+    receiver = Receiver(host, port, grpc_port=grpc_port, settle_s=settle_s)
     try:
         receiver.start()
     except OSError as error:
         raise CannotListen(
-            f"cannot listen on {host}:{port}: {_why(error)};"
-            " choose another address with --host and --port"
+            f"cannot listen on {error.filename}: {error.strerror};"
+            " choose another address with --host, --port and --grpc-port"
         ) from None
+    endpoints = {"endpoint": receiver.endpoint, "grpc_endpoint": receiver.grpc_endpoint}
     if as_json:
-        click.echo(json.dumps({"endpoint": receiver.endpoint}))
+        click.echo(json.dumps(endpoints))
     else:
-        click.echo(f"Receiving OTLP at {receiver.endpoint}; Ctrl-C ends with a report", err=True)
+        click.echo(
+            f"Receiving OTLP at {receiver.endpoint}, over gRPC at {receiver.grpc_endpoint};"
+            " Ctrl-C ends with a report",
+            err=True,
+        )
     _receive(receiver, for_s, live=not as_json)
     report = receiver.stop()
     if as_json:
@@ -98,13 +110,6 @@ def receive(host: str, port: int, for_s: float | None, settle_s: float, as_json:
         click.echo("\n".join(table(report)))
     if report.faults:
         raise click.exceptions.Exit(1)
-
-
-def _why(error: OSError) -> str:
-    # gevent puts the address into the text of some errors; we name it already.
-    if isinstance(error, socket.gaierror) or error.errno is None:
-        return str(error.strerror)
-    return os.strerror(error.errno).lower()
 
 
 def _receive(receiver: Receiver, for_s: float | None, *, live: bool) -> None:

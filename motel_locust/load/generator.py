@@ -19,6 +19,8 @@ from motel_locust.load.cluster import Alone
 from motel_locust.load.feeds import build_feeds
 from motel_locust.load.figures import Figures, total
 from motel_locust.load.options import run_options
+from motel_locust.load.preparation import unwritable
+from motel_locust.load.profile import VIEWER, Profiler, of_worker
 from motel_locust.load.pump import Pump
 from motel_locust.load.release import Release
 from motel_locust.load.run import KEY, STRIDE, Run
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from motel_locust.load.feed import Feed
     from motel_locust.load.preparation import Preparation
+    from motel_locust.otlp.endpoints import Protocol
     from motel_locust.otlp.exporter import Settled
     from motel_locust.otlp.receiver_process import RunningReceiver
     from motel_locust.topology.sources import Source
@@ -62,6 +65,7 @@ class Generator:
         pump: What generates here; None on a master, and before the first run.
         reports: On a master, the latest figures of each worker for this run, by its id.
         receiver: The built-in receiver, where this process started it.
+        receiver_endpoint: The one of its endpoints that was last sent to.
         troubles: Why processes could not take part in this run, or not to its end.
         ending: Whether the run has ended and deliveries are still under way.
     """
@@ -76,9 +80,11 @@ class Generator:
         self.pump: Pump | None = None
         self.reports: dict[str, Figures] = {}
         self.receiver: RunningReceiver | None = None
+        self.receiver_endpoint = ""
         self.troubles: list[str] = []
         self.ending = False
         self._arrived = Event()
+        self._profiler: Profiler | None = None
 
     @classmethod
     def of(cls, environment: Environment) -> Generator:
@@ -139,6 +145,7 @@ class Generator:
         """End this process's part of the run and deliver what is under way; idempotent."""
         if self.pump is not None:
             self.pump.drain()
+            self._end_profile()
 
     def end_run(self) -> None:
         """End the run on all processes below this one; return when nothing is under way."""
@@ -179,15 +186,26 @@ class Generator:
         runner = self.environment.runner
         return runner is not None and runner.state in (STATE_SPAWNING, STATE_RUNNING)
 
-    def start_receiver(self) -> str:
+    def start_receiver(self, protocol: Protocol) -> str:
         """Start the built-in receiver, if it does not run, and return its endpoint."""
         if self.receiver is None:
             self.receiver = start_receiver()
+        endpoint = self.receiver.endpoint_for(protocol)
+        if endpoint != self.receiver_endpoint:
+            self.receiver_endpoint = endpoint
             logger.info(
-                "no endpoint is configured: sending to the built-in receiver at %s",
-                self.receiver.endpoint,
+                "no endpoint is configured: sending to the built-in receiver at %s (%s)",
+                endpoint,
+                protocol,
             )
-        return self.receiver.endpoint
+        return endpoint
+
+    def named_by_a_person(self, host: str) -> str:
+        """Return *host*, empty where it is only what we wrote there: the built-in receiver's."""
+        receiver = self.receiver
+        if receiver is not None and host in (receiver.endpoint, receiver.grpc_endpoint):
+            return ""
+        return host
 
     def stop_receiver(self) -> None:
         """End the built-in receiver, and say what came to it."""
@@ -215,6 +233,7 @@ class Generator:
         """
         try:
             worker = self._worker()
+            self._begin_profile(run, worker)
             topologies = {
                 part.sha256: parse_topology(self._source(part.sha256)).topology
                 for part in run.parts
@@ -223,6 +242,31 @@ class Generator:
         except (SettingsError, TopologyError) as error:
             self.exchange.tell(str(error))
             return {}
+
+    def _begin_profile(self, run: Run, worker: int) -> None:
+        path = run_options(run.options).cpu_profile
+        if not path:
+            return
+        if run.stride > 1:
+            path = of_worker(path, worker)
+        # The master has looked at its own machine only; a run does not depend on its profile.
+        if problem := unwritable(path):
+            self.exchange.tell(f"--cpu-profile: {problem}")
+        else:
+            self._profiler = Profiler(path)
+
+    def _end_profile(self) -> None:
+        profiler, self._profiler = self._profiler, None
+        if profiler is None:
+            return
+        try:
+            profiler.stop()
+        except OSError as error:
+            self.exchange.tell(
+                f"--cpu-profile: {profiler.path} cannot be written: {error.strerror}"
+            )
+        else:
+            logger.info("where the CPU went: open %s at %s", profiler.path, VIEWER)
 
     def _source(self, sha256: str) -> Source:
         while sha256 not in self.sources:

@@ -112,7 +112,7 @@ def on_init(
     generator.prepared = None if asked else prepared
     if generator.receiver is not None and len(classes) == len(environment.user_classes):
         # Shown, and open to change, in the form; another kind of user would take it for its own.
-        environment.host = generator.receiver.endpoint
+        environment.host = generator.receiver_endpoint
     environment.events.quit.add_listener(lambda **_: generator.stop_receiver())
     if web_ui is not None:
         add_tab(web_ui, generator)
@@ -139,6 +139,8 @@ def on_test_start(environment: Environment, **_: Any) -> None:
         preparation = prepare_again(environment, classes)
     for warning in preparation.warnings():
         logger.warning("%s", warning)
+    if environment.host and not generator.named_by_a_person(environment.host):
+        environment.host = generator.receiver_endpoint  # the protocol may be another one by now
     run = generator.begin(preparation)
     if isinstance(runner, MasterRunner):
         generator.exchange.spread()
@@ -245,6 +247,7 @@ def surroundings(
 ) -> Surroundings:
     """Return what a run of *classes* depends on besides its options."""
     generator = Generator.of(environment)
+    host = generator.named_by_a_person(host)
     one_machine = isinstance(environment.runner, LocalRunner) or bool(
         given_options(environment).get("processes")
     )

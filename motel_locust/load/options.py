@@ -13,10 +13,12 @@ from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from motel_locust.load.profile import ENDING
 from motel_locust.load.values import (
     ARRIVALS,
     Plain,
     duration,
+    ending_in,
     number,
     offset,
     one_of,
@@ -153,7 +155,8 @@ OPTIONS: Final = (
     Option(
         "--otlp-protocol",
         "",
-        "http/protobuf or grpc. Default: OTEL_EXPORTER_OTLP_PROTOCOL, else http/protobuf",
+        "How to send: http/protobuf (port 4318 by default) or grpc (4317)."
+        " Default: OTEL_EXPORTER_OTLP_PROTOCOL, else http/protobuf",
         one_of("", *PROTOCOLS),
         choices=("", *PROTOCOLS),
         in_form=True,
@@ -161,14 +164,14 @@ OPTIONS: Final = (
     Option(
         "--otlp-headers",
         None,
-        "Headers to send, as key=value,key=value. Never shown in the web UI",
+        "Headers or gRPC metadata to send, as key=value,key=value. Never shown in the web UI",
         text,
         metavar="LIST",
     ),
     Option(
         "--otlp-compression",
         None,
-        "none, gzip or zstd",
+        "none, gzip or zstd; over gRPC none or gzip",
         text,
         metavar="METHOD",
     ),
@@ -234,6 +237,14 @@ OPTIONS: Final = (
         metavar="SECONDS",
     ),
     Option("--summary", "", "Write the run's ledger and counters as JSON", text, metavar="FILE"),
+    Option(
+        "--cpu-profile",
+        "",
+        "Write where the processes that generate spend their CPU time, for"
+        " https://www.speedscope.app; a worker's file has its index in the name",
+        ending_in(ENDING),
+        metavar="FILE.json",
+    ),
 )
 
 
@@ -318,6 +329,7 @@ class RunOptions:
     max_loss: float
     wait_for_endpoint_s: float
     summary: str
+    cpu_profile: str
 
 
 def run_options(plain: Mapping[str, Any]) -> RunOptions:
@@ -341,4 +353,5 @@ def run_options(plain: Mapping[str, Any]) -> RunOptions:
         max_loss=plain["max_loss"],
         wait_for_endpoint_s=plain["wait_for_endpoint"],
         summary=plain["summary"],
+        cpu_profile=plain["cpu_profile"],
     )

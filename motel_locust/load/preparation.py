@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from motel_locust.load.user import TopologyUser
+    from motel_locust.otlp.endpoints import Protocol
     from motel_locust.topology.reading import Reading
     from motel_locust.topology.sources import Source
 
@@ -55,7 +56,7 @@ class Surroundings:
     user_classes: Sequence[type[TopologyUser]]
     hosts: Mapping[str, str]
     """What ``--host``, the form or the class itself says, by class; may be empty."""
-    receiver: Callable[[], str] | None
+    receiver: Callable[[Protocol], str] | None
     """Starts the built-in receiver if need be, returns its endpoint; None where it may not be."""
     environ: Mapping[str, str]
 
@@ -116,6 +117,18 @@ def prepare(given: Mapping[str, Any], around: Surroundings, *, partly: bool = Fa
     )
 
 
+def unwritable(path: str) -> str:
+    """Return why the file *path* cannot be written; empty if it seems that it can."""
+    file = Path(path)
+    if not file.parent.is_dir():
+        return f"the folder of {path} does not exist"
+    if file.is_dir():
+        return f"{path} is a folder"
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        return f"{path} cannot be written: permission denied"
+    return ""
+
+
 def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain values of our options among those *given*; raise PreparationError."""
     try:
@@ -130,7 +143,7 @@ class _Preparing:
     def __init__(self, options: Mapping[str, Any], around: Surroundings, *, partly: bool) -> None:
         self.problems: list[str] = []
         self._options, self._around, self._partly = options, around, partly
-        self._undecided: set[str] = set()
+        self._undecided: dict[str, Protocol] = {}
 
     def draft(self, user_class: type[TopologyUser]) -> Part:
         """Return what *user_class* asks for: by its own attributes, else by the options."""
@@ -169,9 +182,12 @@ class _Preparing:
 
     def reach(self, endpoints: set[str]) -> None:
         """Find out what cannot be written or sent to, and which endpoints nobody named."""
-        summary = self._options["summary"]
-        if summary and not Path(summary).parent.is_dir():
-            self.problems.append(f"--summary: the folder of {summary} does not exist")
+        for flag, path in (
+            ("--summary", self._options["summary"]),
+            ("--cpu-profile", self._options["cpu_profile"]),
+        ):
+            if path and (problem := unwritable(path)):
+                self.problems.append(f"{flag}: {problem}")
         try:
             resource_attributes(self._around.environ)
         except SettingsError as problem:
@@ -183,7 +199,7 @@ class _Preparing:
                     wait_s = self._options["wait_for_endpoint"]
                     check_reachable(settings, wait_s=wait_s, advice=WAITING)
                 elif self._around.receiver:
-                    self._undecided.add(endpoint)
+                    self._undecided[endpoint] = settings.protocol
                 elif not self._partly:
                     self.problems.append(NO_ENDPOINT)
             except SettingsError as problem:
@@ -194,7 +210,7 @@ class _Preparing:
         endpoint = part.endpoint
         if endpoint in self._undecided and self._around.receiver:
             try:
-                endpoint = self._around.receiver()
+                endpoint = self._around.receiver(self._undecided[endpoint])
             except ReceiverError as problem:
                 raise PreparationError(str(problem)) from None
         sha256 = readings[part.source].source.sha256 if part.source in readings else ""

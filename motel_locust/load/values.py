@@ -28,6 +28,18 @@ def text(written: str) -> str:
     return written.strip()
 
 
+def ending_in(ending: str) -> Callable[[str], str]:
+    """Return a parser of a file's name that ends so; an empty one stands for "not given"."""
+
+    def parse(written: str) -> str:
+        name = written.strip()
+        if name and not name.endswith(ending):
+            raise ValueError(f"{quoted(name)} does not end in {ending}; write FILE{ending}")
+        return name
+
+    return parse
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """Return a parser of a word; an empty one among *allowed* stands for "not given"."""
 

@@ -105,7 +105,8 @@ def rows(generator: Generator, meter: Meter) -> list[dict[str, str]]:
             cells[f"endpoint of {part.user_class}"] = part.endpoint or "by OTEL_ variables"
         cells["seed"] = str(run.seed)
     if generator.receiver is not None:
-        cells["built-in receiver"] = generator.receiver.endpoint
+        receiver = generator.receiver
+        cells["built-in receiver"] = f"{receiver.endpoint}, gRPC {receiver.grpc_endpoint}"
     return [{"name": name, "value": value} for name, value in cells.items()]
 
 

@@ -37,7 +37,9 @@ RETRYABLE: Final[Mapping[int, Cause]] = {
     504: Cause.LOSS,
 }
 
-RESPONSES: Final = {
+Response = ExportTraceServiceResponse | ExportMetricsServiceResponse | ExportLogsServiceResponse
+
+RESPONSES: Final[Mapping[Signal, type[Response]]] = {
     "traces": ExportTraceServiceResponse,
     "metrics": ExportMetricsServiceResponse,
     "logs": ExportLogsServiceResponse,
@@ -133,6 +135,11 @@ def _success(
         return Answer(
             Cause.GARBLED, reason=f"unreadable answer with {status_text(status)}", rejected=0
         )
+    return success_answer(response, signal, items)
+
+
+def success_answer(response: Response, signal: Signal, items: int) -> Answer:
+    """Return the answer of a success, whose *response* may tell of a part that was refused."""
     partial = response.partial_success
     refused = min(max(getattr(partial, REJECTED_FIELDS[signal]), 0), items)
     return Answer(

@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from motel_locust.otlp.ledger import Signal
 
 Scheme = Literal["http", "https", "stdout", "file", "discard"]
+Protocol = Literal["http/protobuf", "grpc"]
 
-OTLP_HTTP_PORT: Final = 4318
+PORTS: Final[Mapping[Protocol, int]] = {"http/protobuf": 4318, "grpc": 4317}
+"""Where OTLP receivers listen."""
 HTTPS_PORT: Final = 443
+METHODS: Final[Mapping[Signal, str]] = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+}
+"""The full name of each signal's gRPC method."""
 LOOPBACK: Final = "localhost"
 FORMS: Final = "write host:port, http://, https://, stdout://, file://PATH or discard://"
 
@@ -29,7 +39,7 @@ class Endpoint:
     """Host name or address, an IPv6 address without its brackets."""
     port: int = 0
     path: str = ""
-    """Path and query of the request, or the file's path."""
+    """Path and query of the request, empty for gRPC; or the file's path."""
 
     @property
     def on_network(self) -> bool:
@@ -53,17 +63,19 @@ class Endpoint:
         return f"{self.scheme}://{self.path}"
 
 
-def default_endpoint(signal: Signal) -> Endpoint:
+def default_endpoint(signal: Signal, protocol: Protocol) -> Endpoint:
     """Return where a collector listens when nobody says otherwise: plaintext on loopback."""
-    return Endpoint("http", LOOPBACK, OTLP_HTTP_PORT, f"/v1/{signal}")
+    path = "" if protocol == "grpc" else f"/v1/{signal}"
+    return Endpoint("http", LOOPBACK, PORTS[protocol], path)
 
 
-def parse_endpoint(text: str, signal: Signal, *, exact_path: bool) -> Endpoint:
+def parse_endpoint(text: str, signal: Signal, protocol: Protocol, *, exact_path: bool) -> Endpoint:
     """Return the endpoint that *text* names for *signal*; raise ValueError saying what is wrong.
 
-    Without a scheme it is plaintext HTTP. A missing port is 4318, as OTLP receivers have it, but
-    443 for https://, where vendors publish addresses without one. ``/v1/<signal>`` is appended to
-    the path, unless *exact_path*: a signal's own variable names the whole path, if it names one.
+    Without a scheme it is plaintext. A missing port is that of PORTS, as OTLP receivers have it,
+    but 443 for https://, where vendors publish addresses without one. Over HTTP ``/v1/<signal>`` is
+    appended to the path, unless *exact_path*: a signal's own variable names the whole path, if it
+    names one. gRPC has no path.
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -81,10 +93,15 @@ def parse_endpoint(text: str, signal: Signal, *, exact_path: bool) -> Endpoint:
         return Endpoint("file", path=rest)
     if scheme not in ("http", "https"):
         raise ValueError(f'"{scheme}://" is not known; {FORMS}')
-    return _on_network(scheme == "https", rest, signal, exact_path=exact_path)
+    parts = _parts(rest)
+    host, port = _host_and_port(parts.netloc)
+    path = _no_path(parts) if protocol == "grpc" else _path(parts, signal, exact_path=exact_path)
+    default_port = HTTPS_PORT if scheme == "https" else PORTS[protocol]
+    return Endpoint("https" if scheme == "https" else "http", host, port or default_port, path)
 
 
-def _on_network(tls: bool, rest: str, signal: Signal, *, exact_path: bool) -> Endpoint:
+def _parts(rest: str) -> SplitResult:
+    """Return the parts of what follows the scheme."""
     # ``rest`` is never shown in a message: it may hold a password or a token.
     try:
         parts = urlsplit(f"//{rest}")
@@ -94,7 +111,20 @@ def _on_network(tls: bool, rest: str, signal: Signal, *, exact_path: bool) -> En
         raise ValueError("a user or password cannot stand in an endpoint; send it as a header")
     if parts.fragment:
         raise ValueError('"#" has no meaning in an endpoint; leave it and what follows out')
-    host, port = _host_and_port(parts.netloc)
+    return parts
+
+
+def _no_path(parts: SplitResult) -> str:
+    """Return the path of an endpoint of gRPC, where the service's name is the path."""
+    if parts.path.strip("/") or parts.query:
+        raise ValueError(
+            "gRPC has no path; leave out what follows host and port, or use http/protobuf"
+        )
+    return ""
+
+
+def _path(parts: SplitResult, signal: Signal, *, exact_path: bool) -> str:
+    """Return path and query of requests over HTTP."""
     path = parts.path.rstrip("/")
     if not (exact_path and path):
         path = f"{path}/v1/{signal}"
@@ -102,12 +132,7 @@ def _on_network(tls: bool, rest: str, signal: Signal, *, exact_path: bool) -> En
         path = parts.path
     if not re.fullmatch(r"[!-~]*", path + parts.query):
         raise ValueError("its path holds blanks or characters beyond ASCII; percent-encode them")
-    return Endpoint(
-        "https" if tls else "http",
-        host,
-        port or (HTTPS_PORT if tls else OTLP_HTTP_PORT),
-        f"{path}?{parts.query}" if parts.query else path,
-    )
+    return f"{path}?{parts.query}" if parts.query else path
 
 
 def _host_and_port(netloc: str) -> tuple[str, int | None]:

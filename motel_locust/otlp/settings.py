@@ -9,11 +9,11 @@ specification, "OTLP Exporter Configuration".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 from urllib.parse import unquote
 
-from motel_locust.otlp.endpoints import Endpoint, default_endpoint, parse_endpoint
+from motel_locust.otlp.endpoints import Endpoint, Protocol, default_endpoint, parse_endpoint
 from motel_locust.topology.quantities import parse_duration
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Settings:
 
     signal: Signal
     endpoint: Endpoint
+    protocol: Protocol = "http/protobuf"
+    """How bodies leave on a network; without meaning where there is none."""
     headers: Headers = field(default=(), repr=False)  # they hold secrets
     timeout_s: float = 10.0
     """For one attempt, from connecting to the last byte of the answer."""
@@ -81,6 +83,11 @@ class Settings:
     def endpoint_is_default(self) -> bool:
         """Whether nobody named an endpoint, so that the built-in receiver may stand in."""
         return self.source("endpoint") == DEFAULT
+
+    @property
+    def over_grpc(self) -> bool:
+        """Whether bodies leave as calls of gRPC."""
+        return self.endpoint.on_network and self.protocol == "grpc"
 
     def source(self, setting: str) -> str:
         """Return who set *setting*: a flag, a variable or ``"default"``."""
@@ -100,11 +107,11 @@ class Given(NamedTuple):
 def resolve(flags: Flags, environ: Mapping[str, str], signal: Signal = "traces") -> Settings:
     """Return the settings of *signal*; raise SettingsError for the first that cannot be used."""
     found = {name: _find(name, flags, environ, signal) for name in SETTINGS}
-    endpoint = _endpoint(found["endpoint"], signal)
-    _check_protocol(found["protocol"], endpoint)
+    protocol = _protocol(found["protocol"])
     settings = Settings(
         signal,
-        endpoint,
+        _endpoint(found["endpoint"], signal, protocol),
+        protocol,
         headers=_headers(found["headers"]),
         timeout_s=_timeout_s(found["timeout"]),
         compression=_compression(found["compression"]),
@@ -114,6 +121,8 @@ def resolve(flags: Flags, environ: Mapping[str, str], signal: Signal = "traces")
         sources={name: given.source for name, given in found.items() if given and given.text},
     )
     _check_security(settings, found)
+    if settings.over_grpc:
+        return _as_grpc_has_it(settings)
     return settings
 
 
@@ -143,26 +152,23 @@ def _find(setting: str, flags: Flags, environ: Mapping[str, str], signal: Signal
     return None
 
 
-def _endpoint(given: Given | None, signal: Signal) -> Endpoint:
+def _protocol(given: Given | None) -> Protocol:
     if given is None or not given.text:
-        return default_endpoint(signal)
-    try:
-        return parse_endpoint(given.text, signal, exact_path=given.of_signal)
-    except ValueError as error:
-        raise SettingsError(f"{given.source}: {error}") from None
-
-
-def _check_protocol(given: Given | None, endpoint: Endpoint) -> None:
-    if given is None or not given.text or given.text == "http/protobuf":
-        return
-    if given.text != "grpc":
+        return "http/protobuf"
+    if given.text not in PROTOCOLS:
         raise SettingsError(
             f'{given.source}: "{given.text}" is not a protocol; use {" or ".join(PROTOCOLS)}'
         )
-    if endpoint.on_network:
-        asked = "grpc" if given.from_flag else "=grpc"
-        space = " " if given.from_flag else ""
-        raise SettingsError(f"{given.source}{space}{asked} is not available yet; use http/protobuf")
+    return cast("Protocol", given.text)
+
+
+def _endpoint(given: Given | None, signal: Signal, protocol: Protocol) -> Endpoint:
+    if given is None or not given.text:
+        return default_endpoint(signal, protocol)
+    try:
+        return parse_endpoint(given.text, signal, protocol, exact_path=given.of_signal)
+    except ValueError as error:
+        raise SettingsError(f"{given.source}: {error}") from None
 
 
 # RFC 9110, section 5.6.2 (token) and 5.5 (field value, without the obsolete forms).
@@ -264,6 +270,36 @@ def _check_security(settings: Settings, found: Mapping[str, Given | None]) -> No
         raise SettingsError(
             f"{settings.source('client_key')}: a client key needs its client certificate too"
         )
+
+
+# gRPC's PROTOCOL-HTTP2.md, "Custom-Metadata": names are lower-case on the wire, those that begin
+# with grpc- are gRPC's own, and those that end in -bin have binary values.
+_METADATA_NAME: Final = re.compile(r"(?!grpc-)[a-z0-9_.-]+(?<!-bin)")
+_METADATA_VALUE: Final = re.compile(r"[\x20-\x7e]*")
+
+
+def _as_grpc_has_it(settings: Settings) -> Settings:
+    """Return *settings* with headers as metadata; raise SettingsError for what gRPC cannot do."""
+    if settings.compression == "zstd":
+        raise SettingsError(
+            f"{settings.source('compression')}: gRPC cannot compress with zstd; use gzip or none,"
+            " or http/protobuf"
+        )
+    for name, value in settings.headers:
+        if not _METADATA_NAME.fullmatch(name.lower()):
+            raise SettingsError(
+                f'{settings.source("headers")}: header "{name}" cannot be sent over gRPC; use'
+                " letters, digits, hyphens, dots and underscores, no grpc- in front, no -bin at the"
+                " end"
+            )
+        if not _METADATA_VALUE.fullmatch(value):
+            raise SettingsError(
+                f'{settings.source("headers")}: the value of header "{name}" holds characters that'
+                " gRPC does not allow; use printable ASCII"
+            )
+    return replace(
+        settings, headers=tuple((name.lower(), value) for name, value in settings.headers)
+    )
 
 
 def _text(given: Given | None) -> str | None:

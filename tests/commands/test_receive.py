@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ COMMAND = "from motel_locust.commands.receive import receive; receive()"
 @contextmanager
 def receiving(*options: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "--port", "0", *options],
+        [sys.executable, "-c", COMMAND, "--port", "0", "--grpc-port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -40,8 +41,8 @@ def receiving(*options: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def send(endpoint: str, *contents: bytes) -> None:
-    transport = open_transport(resolve(Flags(endpoint=endpoint), {}))
+def send(endpoint: str, *contents: bytes, protocol: str = "http/protobuf") -> None:
+    transport = open_transport(resolve(Flags(endpoint=endpoint, protocol=protocol), {}))
     for content in contents:
         transport.send(content, 1)
     transport.close()
@@ -60,8 +61,13 @@ def headless(spans: int) -> bytes:
 def test_a_signal_ends_it_with_the_report(ending: signal.Signals) -> None:
     with receiving() as process:
         announced = process.stderr.readline()
-        assert announced.startswith("Receiving OTLP at http://127.0.0.1:")
-        send(announced.split()[3].rstrip(";"), trace_request(3), trace_request(2))
+        http, grpc = re.fullmatch(
+            "Receiving OTLP at (http://127.0.0.1:[0-9]+), over gRPC at (http://127.0.0.1:[0-9]+);"
+            " Ctrl-C ends with a report\n",
+            announced,
+        ).groups()
+        send(http, trace_request(3))
+        send(grpc, trace_request(2), protocol="grpc")
         process.send_signal(ending)
         out, _ = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -75,8 +81,9 @@ def test_a_signal_ends_it_with_the_report(ending: signal.Signals) -> None:
 
 def test_json_is_an_endpoint_and_a_report_and_a_fault_is_a_bad_verdict() -> None:
     with receiving("--json", "--settle", "0s") as process:
-        endpoint = json.loads(process.stdout.readline())["endpoint"]
-        send(endpoint, headless(3))
+        endpoints = json.loads(process.stdout.readline())
+        assert set(endpoints) == {"endpoint", "grpc_endpoint"}
+        send(endpoints["endpoint"], headless(3))
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (1, "")
@@ -86,22 +93,36 @@ def test_json_is_an_endpoint_and_a_report_and_a_fault_is_a_bad_verdict() -> None
     assert report["faults"]["no root"]["traces"] == 1
 
 
+def in_a_process_of_its_own(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end, where gevent has not patched the threads that gRPC needs."""
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_it_ends_by_itself_when_its_time_is_over() -> None:
     began_s = time.monotonic()
-    done = CliRunner().invoke(receive, ["--port", "0", "--for", "100ms"])
-    assert done.exit_code == 0
+    done = in_a_process_of_its_own("--port", "0", "--grpc-port", "0", "--for", "100ms")
+    assert done.returncode == 0
     assert time.monotonic() - began_s >= 0.1
     assert "requests" in done.stdout
 
 
-def test_a_taken_port_is_one_message() -> None:
+@pytest.mark.parametrize(
+    ("option", "other"), [("--port", "--grpc-port"), ("--grpc-port", "--port")]
+)
+def test_a_taken_port_is_one_message(option: str, other: str) -> None:
     with Misbehaving() as taken:
         port = taken.url.rpartition(":")[2]
-        done = CliRunner().invoke(receive, ["--port", port])
-    assert (done.exit_code, done.stdout) == (2, "")
+        done = in_a_process_of_its_own(option, port, other, "0")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"Error: cannot listen on 127.0.0.1:{port}: address already in use;"
-        " choose another address with --host and --port\n"
+        " choose another address with --host, --port and --grpc-port\n"
     )
 
 

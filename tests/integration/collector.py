@@ -17,21 +17,22 @@ Exporter = Literal["file", "nop"]
 
 
 class Collector:
-    """A Collector that takes OTLP over HTTP and keeps (``file``) or forgets (``nop``) the spans.
+    """A Collector that takes OTLP and keeps (``file``) or forgets (``nop``) the spans.
 
-    ``endpoint`` is what ``--host`` wants. With *metrics* it also counts what it accepts, see
-    :meth:`metric`; without, that costs it nothing.
+    ``endpoint`` is what ``--host`` wants, ``grpc_endpoint`` the same for gRPC. With *metrics* it
+    also counts what it accepts, see :meth:`metric`; without, that costs it nothing.
     """
 
     def __init__(
         self, program: Path, directory: Path, *, exporter: Exporter, metrics: bool
     ) -> None:
         directory.mkdir()
-        self._port = free_port()
+        self._port, self._grpc_port = free_port(), free_port()
         self._metrics_port = free_port() if metrics else None
         self._traces = directory / "traces.binpb"
         self._ready_s = 0.0
         self.endpoint = f"http://127.0.0.1:{self._port}"
+        self.grpc_endpoint = f"http://127.0.0.1:{self._grpc_port}"
         config = directory / "config.yaml"
         config.write_text(json.dumps(self._config(exporter)))  # JSON is YAML
         self._child = Child(directory.name, [program, "--config", config.name], directory=directory)
@@ -82,7 +83,14 @@ class Collector:
             prometheus = {"host": "127.0.0.1", "port": self._metrics_port}
             metrics = {"readers": [{"pull": {"exporter": {"prometheus": prometheus}}}]}
         return {
-            "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{self._port}"}}}},
+            "receivers": {
+                "otlp": {
+                    "protocols": {
+                        "http": {"endpoint": f"127.0.0.1:{self._port}"},
+                        "grpc": {"endpoint": f"127.0.0.1:{self._grpc_port}"},
+                    }
+                }
+            },
             "exporters": {exporter: exporters[exporter]},
             "service": {
                 "telemetry": {"metrics": metrics},

@@ -13,8 +13,9 @@ from gevent.pool import Pool
 from tests.integration.child import ROOT
 from tests.integration.locust_runs import Finished, LocustRun, Locusts
 from tests.integration.web import Web
-from tests.oracles import misbehaving
+from tests.oracles import misbehaving, misbehaving_grpc
 from tests.oracles.misbehaving import Act, Misbehaving
+from tests.oracles.misbehaving_grpc import MisbehavingGrpc
 
 TOPOLOGY = ROOT / "topologies" / "four-services.yaml"
 
@@ -26,11 +27,12 @@ class Case:
     Requests that the script leaves over are accepted.
     """
 
-    script: tuple[Act, ...]
+    script: tuple[Act | misbehaving_grpc.Act, ...]
     losses: frozenset[str] = frozenset()
     """The ends, other than accepted, that some spans must come to."""
     ambiguous: bool | None = False
     """Whether answers were lost of requests that may have been counted; None: chance decides."""
+    endpoint: type[Misbehaving | MisbehavingGrpc] = Misbehaving
 
 
 ok, refused = misbehaving.accept, misbehaving.status("400 Bad Request")
@@ -38,7 +40,7 @@ unavailable = misbehaving.status("503 Service Unavailable")
 too_many = misbehaving.status("429 Too Many Requests", "Retry-After: 1")
 REJECTED, FAILED = frozenset({"rejected"}), frozenset({"failed"})
 
-CASES = {
+HTTP_CASES = {
     "accepts and closes": Case((misbehaving.accept_and_close,) * 5, ambiguous=None),
     "resets mid-body": Case((ok, *[misbehaving.reset_mid_body, ok] * 2), ambiguous=True),
     "resets after counting": Case(
@@ -71,6 +73,61 @@ CASES = {
     ),
 }
 
+yes, no = misbehaving_grpc.accept, misbehaving_grpc.status(3)
+reset, garbage = misbehaving_grpc.reset_before_answer, misbehaving_grpc.garbage
+later, gone = misbehaving_grpc.later, misbehaving_grpc.status(14)
+
+
+def grpc_case(
+    *script: misbehaving_grpc.Act,
+    losses: frozenset[str] = frozenset(),
+    ambiguous: bool | None = False,
+) -> Case:
+    return Case(script, losses, ambiguous, MisbehavingGrpc)
+
+
+GRPC_CASES = {
+    "gRPC accepts and closes": grpc_case(*[misbehaving_grpc.accept_and_close] * 5, ambiguous=None),
+    "gRPC resets mid-body": grpc_case(
+        yes, *[misbehaving_grpc.reset_mid_body, yes] * 2, ambiguous=True
+    ),
+    "gRPC resets after counting": grpc_case(
+        yes, reset, misbehaving_grpc.reset_mid_answer, ambiguous=True
+    ),
+    "gRPC resets without counting": grpc_case(
+        yes, misbehaving_grpc.forget_and_reset, ambiguous=True
+    ),
+    "gRPC ends streams": grpc_case(
+        *(yes, misbehaving_grpc.end_the_stream(2), misbehaving_grpc.end_the_stream(7)),
+        misbehaving_grpc.end_without_a_status,
+        ambiguous=True,
+    ),
+    "gRPC goes away": grpc_case(yes, misbehaving_grpc.go_away, ambiguous=True),
+    "gRPC hangs": grpc_case(yes, misbehaving_grpc.hang, yes, misbehaving_grpc.hang, ambiguous=True),
+    "gRPC INVALID_ARGUMENT": grpc_case(yes, no, yes, no, losses=REJECTED),
+    "gRPC RESOURCE_EXHAUSTED": grpc_case(yes, misbehaving_grpc.status(8), losses=REJECTED),
+    "gRPC RESOURCE_EXHAUSTED with RetryInfo": grpc_case(yes, later(8, 0.6), later(8, 0.6), yes),
+    "gRPC UNAVAILABLE": grpc_case(yes, gone, gone, gone, ambiguous=True),
+    "gRPC UNAVAILABLE with RetryInfo": grpc_case(yes, later(14, 0.6), later(14, 0.2)),
+    "gRPC partial success": grpc_case(
+        misbehaving_grpc.partial(5), yes, misbehaving_grpc.partial(1), losses=REJECTED
+    ),
+    "gRPC garbage, counted": grpc_case(yes, garbage, losses=FAILED, ambiguous=True),
+    "gRPC garbage, forgotten": grpc_case(
+        yes, misbehaving_grpc.forget_with_garbage, losses=FAILED, ambiguous=True
+    ),
+    "gRPC says too much": grpc_case(yes, misbehaving_grpc.flood, losses=FAILED, ambiguous=True),
+    "gRPC all at once": grpc_case(
+        *(yes, no, gone, misbehaving_grpc.reset_mid_body, misbehaving_grpc.hang),
+        *(misbehaving_grpc.partial(3), later(8, 0.3), reset, garbage),
+        *(misbehaving_grpc.accept_and_close, misbehaving_grpc.end_the_stream(2)),
+        losses=REJECTED | FAILED,
+        ambiguous=True,
+    ),
+}
+
+CASES = HTTP_CASES | GRPC_CASES
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -92,10 +149,12 @@ class Outcome:
 
 def start(
     locusts: Locusts,
-    endpoint: Misbehaving,
+    endpoint: Misbehaving | MisbehavingGrpc,
     *options: str,
     mode: tuple[str, ...] = ("--headless",),
 ) -> LocustRun:
+    if isinstance(endpoint, MisbehavingGrpc):
+        options = ("--otlp-protocol", "grpc", *options)
     return locusts.start(
         *("--topology", TOPOLOGY, "--rate", "300/s", "--host", endpoint.url, *mode),
         *("--users", "1", "--run-time", "2s", "--otlp-timeout", "400ms", *options),
@@ -106,7 +165,7 @@ def play(case: Case, directory: Path) -> Outcome:
     """Run into an endpoint of this process, which has its turns while the run is awaited."""
     locusts = Locusts(directory)
     try:
-        with Misbehaving(*case.script) as endpoint:
+        with case.endpoint(*case.script) as endpoint:
             finished = start(locusts, endpoint).wait_beside(gevent.sleep)
             return Outcome(finished, endpoint.spans)
     finally:
@@ -151,12 +210,16 @@ def test_the_ledger_agrees_with_the_endpoint(name: str, outcomes: dict[str, Gree
         assert outcome.finished.code == 0, outcome.finished.stderr
 
 
-def closing_connections() -> Misbehaving:
+Endpoint = type[Misbehaving | MisbehavingGrpc]
+both_protocols = pytest.mark.parametrize("kind", [Misbehaving, MisbehavingGrpc])
+
+
+def closing_connections(kind: Endpoint) -> Misbehaving | MisbehavingGrpc:
     """Return an endpoint that accepts, and ends its connections with itself."""
-    return Misbehaving(spawn=Pool())
+    return kind(spawn=Pool())
 
 
-def after_requests(run: LocustRun, endpoint: Misbehaving, requests: int) -> None:
+def after_requests(run: LocustRun, endpoint: Misbehaving | MisbehavingGrpc, requests: int) -> None:
     """Return when *endpoint* has seen so many requests; it has its turns meanwhile."""
 
     def enough() -> bool:
@@ -166,9 +229,12 @@ def after_requests(run: LocustRun, endpoint: Misbehaving, requests: int) -> None
     run.child.until(enough, f"sending {requests} requests")
 
 
+@both_protocols
 @pytest.mark.parametrize(("max_loss", "code"), [("0", 1), ("0.01", 1), ("100%", 0)])
-def test_an_endpoint_that_goes_away(max_loss: str, code: int, locust: Locusts) -> None:
-    with closing_connections() as endpoint:
+def test_an_endpoint_that_goes_away(
+    max_loss: str, code: int, kind: Endpoint, locust: Locusts
+) -> None:
+    with closing_connections(kind) as endpoint:
         run = start(locust, endpoint, "--max-loss", max_loss, "--drain", "0.5")
         after_requests(run, endpoint, 5)
 
@@ -182,15 +248,16 @@ def test_an_endpoint_that_goes_away(max_loss: str, code: int, locust: Locusts) -
     assert any("connection refused" in reason for reason in reasons)
 
 
-def test_an_endpoint_that_comes_back_gets_everything(locust: Locusts) -> None:
-    with closing_connections() as before:
+@both_protocols
+def test_an_endpoint_that_comes_back_gets_everything(kind: Endpoint, locust: Locusts) -> None:
+    with closing_connections(kind) as before:
         run = start(locust, before, mode=("--autostart", "--autoquit", "0"))
         after_requests(run, before, 5)
     web = Web(run.url)
     run.child.until(
         lambda: int(web.telemetry()["spans pending"].replace(",", "")) > 600, "without an endpoint"
     )
-    with Misbehaving(port=int(before.url.rpartition(":")[2])) as after:
+    with kind(port=int(before.url.rpartition(":")[2])) as after:
         finished = run.wait_beside(gevent.sleep)
 
     outcome = Outcome(finished, before.spans + after.spans)
@@ -199,8 +266,12 @@ def test_an_endpoint_that_comes_back_gets_everything(locust: Locusts) -> None:
     assert before.spans > 0 < after.spans
 
 
-def test_a_queue_that_is_full_drops_and_counts(locust: Locusts) -> None:
-    with Misbehaving(*[misbehaving.hang] * 200) as endpoint:
+@pytest.mark.parametrize("hang", [misbehaving.hang, misbehaving_grpc.hang])
+def test_a_queue_that_is_full_drops_and_counts(
+    hang: Act | misbehaving_grpc.Act, locust: Locusts
+) -> None:
+    kind = Misbehaving if hang is misbehaving.hang else MisbehavingGrpc
+    with kind(*[hang] * 200) as endpoint:
         run = start(
             locust,
             endpoint,

@@ -40,7 +40,7 @@ def small(tmp_path: Path) -> str:
 def around(
     *classes: type[TopologyUser],
     host: str = "discard://",
-    receiver: Callable[[], str] | None = None,
+    receiver: Callable[[str], str] | None = None,
     environ: dict[str, str] | None = None,
 ) -> Surroundings:
     hosts = {each.__name__: host for each in classes}
@@ -82,8 +82,8 @@ def test_all_that_stands_in_the_way_is_told(tmp_path: Path) -> None:
 def test_the_receiver_stands_in_only_where_nobody_named_an_endpoint(small: str) -> None:
     started = []
 
-    def receiver() -> str:
-        started.append(True)
+    def receiver(protocol: str) -> str:
+        started.append(protocol)
         return "http://127.0.0.1:1"
 
     prepared = prepare({"topology": small}, around(Plain, Own, host="", receiver=receiver))
@@ -91,12 +91,15 @@ def test_the_receiver_stands_in_only_where_nobody_named_an_endpoint(small: str) 
     named = {"OTEL_EXPORTER_OTLP_ENDPOINT": "discard://"}
     prepared = prepare({"topology": small}, around(Plain, host="", environ=named))
     assert [part.endpoint for part in prepared.parts] == [""]
-    assert started == [True]
+    assert started == ["http/protobuf"]
+    by_variable = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    prepare({"topology": small}, around(Plain, host="", receiver=receiver, environ=by_variable))
+    assert started[1:] == ["grpc"]
     assert "no endpoint" in told({"topology": small}, around(Plain, host=""))
 
 
 def test_no_receiver_starts_for_a_run_that_cannot() -> None:
-    def receiver() -> str:
+    def receiver(protocol: str) -> str:
         raise AssertionError("started")
 
     told({}, around(Plain, host="", receiver=receiver))

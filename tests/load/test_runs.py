@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import time
 import urllib.parse
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from motel_locust.otlp.receiver_process import start_receiver
+from motel_locust.otlp.settings import PROTOCOLS
 from tests.integration.child import ROOT, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from motel_locust.otlp.endpoints import Protocol
     from motel_locust.otlp.receiver_process import RunningReceiver
     from tests.integration.locust_runs import Finished, LocustRun, Locusts
 
@@ -101,9 +104,17 @@ WRONG = {
         ("--topology", FOUR, "--otlp-headers", "secret"),
         "--otlp-headers: header 1 is not key=value",
     ),
-    "a protocol to come": (
-        ("--topology", FOUR, "--host", "127.0.0.1:4317", "--otlp-protocol", "grpc"),
-        "--otlp-protocol grpc is not available yet",
+    "a path with gRPC": (
+        ("--topology", FOUR, "--host", "127.0.0.1:9/v1/traces", "--otlp-protocol", "grpc"),
+        "--host: gRPC has no path; leave out what follows host and port",
+    ),
+    "nobody at the endpoint of gRPC": (
+        ("--topology", FOUR, "--host", "http://127.0.0.1:9/", "--otlp-protocol", "grpc"),
+        "--host: http://127.0.0.1:9 cannot be reached: connection refused",
+    ),
+    "zstd over gRPC": (
+        ("--topology", FOUR, "--otlp-protocol", "grpc", "--otlp-compression", "zstd"),
+        "--otlp-compression: gRPC cannot compress with zstd; use gzip or none",
     ),
     "a summary into nowhere": (
         ("--topology", FOUR, "--summary", "no/such/folder.json"),
@@ -147,20 +158,37 @@ def test_all_mistakes_of_a_topology_are_told_with_their_places(
     assert time.monotonic() - started < 25
 
 
-def test_the_built_in_receiver_gets_what_was_accepted(locust: Locusts) -> None:
-    finished = locust.run(*HEADLESS, "-t", "2s", "--topology", FOUR)
+@pytest.mark.parametrize("machines", [(), ("--processes", "2")], ids=["alone", "two processes"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_built_in_receiver_gets_what_was_accepted(
+    locust: Locusts, protocol: str, machines: tuple[str, ...]
+) -> None:
+    finished = locust.run(
+        *HEADLESS, "-t", "2s", "--topology", FOUR, "--otlp-protocol", protocol, *machines
+    )
     assert finished.code == 0, finished.stderr
+    assert "Traceback" not in finished.stderr
     accepted = checked_ledger(finished)["accepted"]
-    assert "no endpoint is configured: sending to the built-in receiver at" in finished.stderr
+    assert accepted > 0
+    told = re.search(
+        r"no endpoint is configured: sending to the built-in receiver at http://\S+ \((\S+)\)",
+        finished.stderr,
+    )
+    assert told is not None
+    assert told[1] == protocol
     assert f"the built-in receiver got {accepted} spans" in finished.stderr
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_variables_of_opentelemetry_name_the_endpoint(
-    locust: Locusts, receiver: RunningReceiver
+    locust: Locusts, receiver: RunningReceiver, protocol: Protocol
 ) -> None:
     finished = locust.run(
         *HEADLESS, "-t", "2s", "--topology", FOUR,
-        env={"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint},
+        env={
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint_for(protocol),
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        },
     )  # fmt: skip
     assert finished.code == 0, finished.stderr
     assert receiver.report()["spans"] == checked_ledger(finished)["accepted"]
@@ -184,13 +212,18 @@ def test_the_exit_code_tells_lost_spans_by_max_loss(
     assert ("--max-loss allows 0.0000%" in finished.stderr) == (code == 1)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_reports_are_exact_after_a_signal(
-    locust: Locusts, receiver: RunningReceiver, tmp_path: Path, number: signal.Signals
+    locust: Locusts,
+    receiver: RunningReceiver,
+    tmp_path: Path,
+    number: signal.Signals,
+    protocol: Protocol,
 ) -> None:
     run = locust.start(
-        *HEADLESS, "--topology", FOUR, "--host", receiver.endpoint,
-        "--csv", tmp_path / "run", "--html", tmp_path / "run.html",
+        *HEADLESS, "--topology", FOUR, "--host", receiver.endpoint_for(protocol),
+        "--otlp-protocol", protocol, "--csv", tmp_path / "run", "--html", tmp_path / "run.html",
     )  # fmt: skip
     run.child.until(lambda: receiver.report()["spans"] > 5_000, "sending")
     finished = run.stop(number)
@@ -217,13 +250,14 @@ def test_an_interrupt_never_hits_the_pump_at_work(locust: Locusts) -> None:
     checked_ledger(finished)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("machines", ["two workers", "two processes"])
 def test_a_cluster_adds_up_to_the_span(
-    locust: Locusts, receiver: RunningReceiver, tmp_path: Path, machines: str
+    locust: Locusts, receiver: RunningReceiver, tmp_path: Path, machines: str, protocol: Protocol
 ) -> None:
     options = (
-        *HEADLESS, "-t", "4s", "--host", receiver.endpoint, "--csv", tmp_path / "run",
-        "--topology", FOUR,
+        *HEADLESS, "-t", "4s", "--host", receiver.endpoint_for(protocol), "--csv", tmp_path / "run",
+        "--topology", FOUR, "--otlp-protocol", protocol,
     )  # fmt: skip
     if machines == "two processes":
         finished = locust.run(*options, "--processes", "2")
@@ -239,11 +273,15 @@ def test_a_cluster_adds_up_to_the_span(
         assert {row["Request Count"] for row in csv.DictReader(file)} == {str(accepted)}
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_that_is_told_to_end_reports_all_that_it_sent(
-    locust: Locusts, receiver: RunningReceiver, number: signal.Signals
+    locust: Locusts, receiver: RunningReceiver, number: signal.Signals, protocol: Protocol
 ) -> None:
-    cluster = locust.cluster(*HEADLESS, "--host", receiver.endpoint, "--topology", FOUR)
+    cluster = locust.cluster(
+        *HEADLESS, "--host", receiver.endpoint_for(protocol), "--topology", FOUR,
+        "--otlp-protocol", protocol,
+    )  # fmt: skip
     cluster.master.child.until(lambda: receiver.report()["spans"] > 5_000, "sending")
     assert cluster.workers[1].stop(number).code == 0
     finished = cluster.master.stop(number)
@@ -321,7 +359,7 @@ def test_the_form_tells_what_is_wrong_and_nothing_starts(
         ({"seed": ""}, '--seed: "" is no whole number'),
         ({"arrivals": "zzz"}, '--arrivals: "zzz" is not known'),
         ({"host": "http://127.0.0.1:9"}, "cannot be reached"),
-        ({"realtime": "true", "otlp_protocol": "grpc"}, "grpc is not available yet"),
+        ({"host": "h/path", "otlp_protocol": "grpc"}, "gRPC has no path"),
     ):
         answer = page.swarm(**{**good, **form})
         assert not answer["success"]
@@ -360,6 +398,31 @@ def test_start_edit_stop_and_start_again(locust: Locusts, receiver: RunningRecei
     finished = run.stop()
     assert finished.code == 0, finished.stderr
     assert checked_ledger(finished)["accepted"] == receiver.report()["spans"] - sent
+
+
+def test_the_form_may_change_the_protocol_of_the_built_in_receiver(locust: Locusts) -> None:
+    run = locust.start("--topology", FOUR)
+    run.wait_for_web()
+    page = Page(run)
+
+    def host_in_the_form() -> str:
+        page_now = urllib.request.urlopen(run.url, timeout=30).read().decode()
+        return re.search(r'"host": "(http://127.0.0.1:[0-9]+)"', page_now)[1]
+
+    def endpoint() -> str | None:
+        figures = page.figures().items()
+        return next((value for name, value in figures if name.startswith("endpoint of ")), None)
+
+    http, grpc = page.figures()["built-in receiver"].split(", gRPC ")
+    for protocol, address in (("grpc", grpc), ("http/protobuf", http), ("grpc", grpc)):
+        # As a browser sends it: with the host that the form shows.
+        assert page.swarm(user_count=1, host=host_in_the_form(), otlp_protocol=protocol)["success"]
+        run.child.until(lambda address=address: endpoint() == address, f"sending to {address}")
+        run.child.until(lambda: page.figures()["spans accepted"] != "0", "accepted")
+        page.stop()
+    finished = run.stop()
+    assert finished.code == 0, finished.stderr
+    checked_ledger(finished)
 
 
 TWO = """

@@ -205,7 +205,14 @@ WRONG = [
     (Flags(timeout="-1s"), "--otlp-timeout: -1s is no time to answer"),
     (Flags(compression="lz4"), '--otlp-compression: "lz4" is not a compression; use none, gzip, z'),
     (Flags(protocol="http/json"), '"http/json" is not a protocol; use http/protobuf or grpc'),
-    (Flags(protocol="grpc"), "--otlp-protocol grpc is not available yet; use http/protobuf"),
+    (
+        Flags(endpoint="h/base", protocol="grpc"),
+        "--host: gRPC has no path; leave out what follows host and port, or use http/protobuf",
+    ),
+    (
+        Flags(protocol="grpc", compression="zstd"),
+        "--otlp-compression: gRPC cannot compress with zstd; use gzip or none, or http/protobuf",
+    ),
     (
         Flags(endpoint="https://h", insecure=True),
         "--otlp-insecure asks for plaintext, --host for https://",
@@ -231,7 +238,7 @@ def test_a_flag_that_cannot_be_used_is_named(flags: Flags, message: str) -> None
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not available yet"),
+        ("PROTOCOL", "http/json", 'OTEL_EXPORTER_OTLP_PROTOCOL: "http/json" is not a protocol'),
         ("INSECURE", "maybe", 'OTEL_EXPORTER_OTLP_INSECURE: "maybe" is not a yes or no'),
         ("TIMEOUT", "soon", "OTEL_EXPORTER_OTLP_TIMEOUT: "),
         ("TRACES_ENDPOINT", "x://y", 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "x://" is not known'),
@@ -246,8 +253,8 @@ def test_a_variable_that_cannot_be_used_is_named(name: str, text: str, message: 
 def test_the_commands_have_flags_of_other_names() -> None:
     with pytest.raises(SettingsError, match=r"^--endpoint: "):
         resolve(Flags(endpoint="x://y", style="command"), {})
-    with pytest.raises(SettingsError, match=r"^--protocol grpc is not available yet"):
-        resolve(Flags(protocol="grpc", style="command"), {})
+    with pytest.raises(SettingsError, match=r'^--protocol: "http/json" is not a protocol'):
+        resolve(Flags(protocol="http/json", style="command"), {})
 
 
 @pytest.mark.parametrize("text", ["1", "t", "true", "TRUE", "0", "f", "False"])
@@ -267,17 +274,91 @@ def test_certificates_come_from_variables_even_where_one_endpoint_has_no_tls() -
     assert resolve(Flags(endpoint="h"), environ).certificate == "ca.pem"
 
 
-def test_endpoints_without_a_network_have_no_protocol_to_be_missing() -> None:
-    assert resolve(Flags(endpoint="stdout://", protocol="grpc"), {}).endpoint.scheme == "stdout"
+def test_endpoints_without_a_network_have_no_protocol() -> None:
+    for url in ("stdout://", "discard://", "file://spans.json"):
+        flags = Flags(endpoint=url, protocol="grpc", compression="zstd", headers="a-bin=1")
+        assert not resolve(flags, {}).over_grpc
 
 
-@given(st.text(max_size=40), st.sampled_from(["traces", "metrics", "logs"]))
-def test_any_endpoint_resolves_or_is_refused_in_one_line(text: str, signal: str) -> None:
+# gRPC
+
+
+@pytest.mark.parametrize(
+    ("given", "reached"),
+    [
+        ("", "http://localhost:4317"),
+        ("collector", "http://collector:4317"),
+        ("collector:9000", "http://collector:9000"),
+        ("http://collector", "http://collector:4317"),
+        ("http://collector/", "http://collector:4317"),
+        ("https://vendor.example", "https://vendor.example:443"),
+        ("https://vendor.example:4317/", "https://vendor.example:4317"),
+        ("[::1]", "http://[::1]:4317"),
+    ],
+)
+def test_an_endpoint_of_grpc_has_another_port_and_no_path(given: str, reached: str) -> None:
+    settings = resolve(Flags(endpoint=given, protocol="grpc"), {})
+    assert str(settings.endpoint) == reached
+    assert settings.over_grpc
+
+
+@pytest.mark.parametrize("given", ["h/v1/traces", "http://h/base/", "https://h?token=secret"])
+def test_a_path_with_grpc_is_an_error_that_does_not_show_it(given: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: gRPC has no path"
+    ):
+        resolve(Flags(protocol="grpc"), {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": given})
+
+
+def test_the_protocol_may_be_that_of_one_signal() -> None:
+    environ = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+    }
+    assert resolve(Flags(), environ).over_grpc
+    assert not resolve(Flags(), environ, "logs").over_grpc
+    assert not resolve(Flags(protocol="http/protobuf"), environ).over_grpc
+    assert resolve(Flags(), environ).source("protocol") == "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+
+
+def test_headers_are_metadata_with_names_in_lower_case() -> None:
+    given = Flags(protocol="grpc", headers="X-Key=a=b, x_tenant.id = c")
+    assert resolve(given, {}).headers == (("x-key", "a=b"), ("x_tenant.id", "c"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a!=secret", 'header "a!" cannot be sent over gRPC; use letters'),
+        ("Trace-Bin=secret", 'header "Trace-Bin" cannot be sent over gRPC'),
+        ("grpc-timeout=secret", 'header "grpc-timeout" cannot be sent over gRPC'),
+        ("a=secret\xe4", 'the value of header "a" holds characters that gRPC does not allow'),
+    ],
+)
+def test_headers_that_grpc_does_not_allow_are_told_without_their_values(
+    text: str, message: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        resolve(Flags(protocol="grpc", headers=text), {})
+    assert str(caught.value).startswith(f"--otlp-headers: {message}")
+    assert "secret" not in str(caught.value)
+
+
+@given(
+    st.text(max_size=40),
+    st.sampled_from(["traces", "metrics", "logs"]),
+    st.sampled_from(["http/protobuf", "grpc"]),
+)
+def test_any_endpoint_resolves_or_is_refused_in_one_line(
+    text: str, signal: str, protocol: str
+) -> None:
     try:
-        settings, refusal = resolve(Flags(endpoint=text), {}, signal), ""
+        settings, refusal = resolve(Flags(endpoint=text, protocol=protocol), {}, signal), ""
     except SettingsError as error:
         settings, refusal = None, str(error)
     if settings is None:
         assert refusal.startswith("--host: ")
+    elif settings.over_grpc:
+        assert settings.endpoint.path == ""
     elif settings.endpoint.on_network:
         assert settings.endpoint.path.startswith("/")

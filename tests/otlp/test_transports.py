@@ -6,7 +6,6 @@ import os
 import resource
 import select
 import ssl
-import sys
 from pathlib import Path
 
 import gevent
@@ -22,6 +21,7 @@ from hypothesis import strategies as st
 from motel_locust.otlp.delivery import Answer, Cause
 from motel_locust.otlp.settings import Flags, Settings, SettingsError, resolve
 from motel_locust.otlp.transports import check_reachable, open_transport
+from motel_locust.otlp.transports.compression import THREAD_BYTES, compressor
 from motel_locust.otlp.transports.http import HttpTransport
 from motel_locust.otlp.transports.lines import LinesTransport
 from tests.oracles import misbehaving as does
@@ -117,12 +117,12 @@ def test_the_head_says_what_otlp_wants_and_what_the_user_added() -> None:
     assert not [line for line in lines if line.startswith("Content-Encoding")]
 
 
-@pytest.mark.parametrize("padding", [1, 1_000_000], ids=["in the greenlet", "in a thread"])
+@pytest.mark.parametrize("padding", [1, THREAD_BYTES], ids=["in the greenlet", "in a thread"])
 @pytest.mark.parametrize(
     ("compression", "decompress"),
     [
         ("gzip", gzip.decompress),
-        ("zstd", lambda content: zstandard.decompress(content)),
+        ("zstd", zstandard.decompress),
         ("none", bytes),
     ],
 )
@@ -138,10 +138,15 @@ def test_content_is_compressed_as_asked(compression, decompress, padding) -> Non
     assert compression == "none" or padding == 1 or len(contents[0]) < len(content) / 10
 
 
-def test_zstd_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(SettingsError, match=r"^--otlp-compression: zstd is not installed; run pip"):
-        open_transport(settings("http://127.0.0.1:1", compression="zstd"))
+@pytest.mark.parametrize(
+    ("compression", "decompress"), [("gzip", gzip.decompress), ("zstd", zstandard.decompress)]
+)
+def test_one_compressor_serves_many_greenlets_at_once(compression, decompress) -> None:
+    compress = compressor(compression)
+    contents = [bytes([number]) * (THREAD_BYTES * (number % 2) + number) for number in range(12)]
+    packed = [gevent.spawn(compress, content) for content in contents]
+    gevent.joinall(packed, raise_error=True)
+    assert [decompress(each.value) for each in packed] == contents
 
 
 @examples(deadline=None)

@@ -34,6 +34,8 @@ Socket = gevent.socket.socket
 original_poll = get_original("select", "poll")
 """Under Locust ``select`` is patched, and its poll lets other greenlets run."""
 
+NOT_HTTP: Final = "answer cut off or not HTTP; at a port of gRPC use the protocol grpc"
+
 ANSWER_BYTES: Final = 64 << 10
 """More of an answer than this is not read: it is no Export…ServiceResponse."""
 
@@ -50,26 +52,20 @@ class HttpTransport:
         self._context = tls_context(settings) if settings.endpoint.tls else None
         self._idle: list[Socket] = []
         self._closed = False
-        try:
-            self._compress = compressor(settings.compression)
-        except ImportError:
-            raise SettingsError(
-                f"{settings.source('compression')}: zstd is not installed;"
-                ' run pip install "motel-locust[zstd]", or use gzip'
-            ) from None
+        self._compress = compressor(settings.compression)
         self._head = _head(settings)
 
     def send(self, content: bytes, items: int) -> Answer:
         """Send *content* once, within the timeout; see :class:`Transport`."""
         small = self._compress(content)
-        request = b"%b%d\r\n\r\n%b" % (self._head, len(small), small)
+        head = b"%b%d\r\n\r\n" % (self._head, len(small))
         sock: Socket | None = None
         reusable = False
         # One timeout over all: a limit for each read would let an endpoint trickle for ever.
         timeout = gevent.Timeout.start_new(self._settings.timeout_s)
         try:
             sock = self._connection()
-            response, answered = _exchange(sock, request)
+            response, answered = _exchange(sock, head, small)
             reusable = not (response.should_close() or self._closed)
         except gevent.Timeout as expired:
             if expired is not timeout:
@@ -84,7 +80,7 @@ class HttpTransport:
         except HTTPConnectionClosed:
             return Answer(Cause.LOSS, "connection lost")
         except HTTPParseError as error:
-            return Answer(Cause.LOSS, "answer cut off or not HTTP", detail=str(error))
+            return Answer(Cause.LOSS, NOT_HTTP, detail=str(error))
         finally:
             timeout.close()
             if sock is not None:
@@ -115,14 +111,28 @@ class HttpTransport:
         return connect(self._settings.endpoint, self._context, self._settings.timeout_s)
 
 
-def _exchange(sock: Socket, request: bytes) -> tuple[HTTPSocketResponse, bytes]:
-    """Send *request*; return the response and its content, read to ANSWER_BYTES."""
+def _exchange(sock: Socket, head: bytes, content: bytes) -> tuple[HTTPSocketResponse, bytes]:
+    """Send a request; return the response and its content, read to ANSWER_BYTES."""
     # An endpoint may refuse before it read all, say for the size, and close. Its answer can still
     # be read; where there is none, reading raises just the same.
     with suppress(BrokenPipeError, ConnectionResetError):
-        sock.sendall(request)
+        _send(sock, head, content)
     response = HTTPSocketResponse(sock, method="POST")
     return response, response.read(ANSWER_BYTES)
+
+
+def _send(sock: Socket, head: bytes, content: bytes) -> None:
+    """Send *head* and *content* in one go, so that the content need not be copied behind the head.
+
+    Only TLS has no such call.
+    """
+    if isinstance(sock, gevent.ssl.SSLSocket):
+        sock.sendall(head + content)
+        return
+    sent = sock.sendmsg([head, content])
+    for part in (head, content):
+        sock.sendall(memoryview(part)[min(sent, len(part)) :])
+        sent = max(0, sent - len(part))
 
 
 def _readable(sock: Socket) -> bool:

@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import gevent
+import gevent.ssl
 
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.otlp.transports.http import connect, tls_context, unreachable_reason
 from motel_locust.otlp.transports.transport import open_transport
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from motel_locust.otlp.settings import Settings
@@ -39,10 +41,12 @@ def check_reachable(
     if not settings.endpoint.on_network:
         return
     context = tls_context(settings) if settings.endpoint.tls else None
+    if context is not None and settings.over_grpc:
+        context.set_alpn_protocols(["h2"])
     until_s = now() + wait_s
     while True:
         try:
-            connect(settings.endpoint, context, min(ATTEMPT_S, settings.timeout_s)).close()
+            _connect(settings, context)
         except OSError as error:
             if now() + PAUSE_S > until_s:
                 waited = f" for {wait_s:g} s" if wait_s else ""
@@ -53,3 +57,20 @@ def check_reachable(
             wait(PAUSE_S)
         else:
             return
+
+
+def _connect(settings: Settings, context: ssl.SSLContext | None) -> None:
+    """Connect and close again; raise OSError if that fails, SettingsError if it is of no use."""
+    sock = connect(settings.endpoint, context, min(ATTEMPT_S, settings.timeout_s))
+    try:
+        if (
+            settings.over_grpc
+            and isinstance(sock, gevent.ssl.SSLSocket)
+            and sock.selected_alpn_protocol() != "h2"
+        ):
+            raise SettingsError(
+                f"{settings.source('endpoint')}: {settings.endpoint} does not speak HTTP/2, which"
+                " gRPC needs; use its gRPC port, or http/protobuf"
+            )
+    finally:
+        sock.close()
