@@ -14,9 +14,11 @@ from motel_locust.engine.assembly import NOTHING, Assembly
 from motel_locust.engine.plan import Plan
 from motel_locust.engine.schedule import TICK_NS, Schedule
 from motel_locust.engine.shapes import Shapes
+from motel_locust.engine.spans import Traces
 from motel_locust.engine.state import State, Tick
 from motel_locust.engine.traffic import Timeline
 from motel_locust.engine.walk import Walk
+from motel_locust.engine.waves import WaveWalk
 from motel_locust.topology import linking
 from motel_locust.topology.model import Sequence
 
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
     from motel_locust.topology.model import Operation, Topology
     from motel_locust.topology.traffic import Arrivals
 
+# From so many sites for every node on, a visit has too few spans to pay for its own array
+# operations, and the walk in waves is faster.
+SITES_OF_A_NODE: Final = 0
 # With fewer spans of a shape, or a visit, a batch costs mostly its calls into NumPy; with more the
 # arrays no longer fit the caches.
 SPANS_OF_A_SHAPE: Final = 2_000
-SPANS_OF_A_VISIT: Final = 250
+SPANS_OF_A_STEP: Final = 250
 # Whatever the plan, this keeps the memory of a batch at some 50 MB.
 MOST_SPANS: Final = 100_000
 # Until a batch has shown how large traces really are.
@@ -175,25 +180,36 @@ class Engine:
         number = (self._nth + np.arange(arrival_ns.size)) * self._stride + self._worker
         trace_key = self._ids.keys(number)
         ticks = self._enter(start_ns // TICK_NS)
-        walk = Walk(
-            self._plan(start_ns),
-            number=number,
-            trace_key=trace_key,
-            arrival_ns=arrival_ns + self._origin_ns,
-            limit=self._limit,
-            ticks=ticks,
-            origin_ns=self._origin_ns,
-            pause=pause,
-        )
-        history = walk.links.settle(trace_key, self._latest)
-        batch = self._assembly.batch(walk, arrival_ns // TICK_NS, history, pause)
+        traces = Traces(number, trace_key, arrival_ns + self._origin_ns)
+        walk = self._walk_through(self._plan(start_ns), traces, ticks, pause)
+        history = walk.links.settle(trace_key, self._latest) if isinstance(walk, Walk) else {}
+        batch = self._assembly.batch(traces, walk, arrival_ns // TICK_NS, history, pause)
         self._stretches.append(replace(before, history=history))
         self._latest = {ref: each.at(arrival_ns.size) for ref, each in history.items()}
         self._states |= {ref: tick.value() for ref, tick in ticks.items()}
         self._nth += arrival_ns.size
         self.walked_ns = stop_ns
-        self._learn(batch, visits=sum(map(len, walk.visits.values())))
+        self._learn(batch, steps=walk.steps)
         return self._with_openings(batch, before.states) if ticks else batch
+
+    def _walk_through(
+        self,
+        plan: Plan,
+        traces: Traces,
+        ticks: Mapping[str, Tick],
+        pause: Callable[[], object],
+    ) -> Walk | WaveWalk:
+        ordered = ticks or plan.linked or plan.largest >= self._limit
+        if not ordered and plan.sites >= SITES_OF_A_NODE * len(plan.graph.nodes):
+            return WaveWalk(plan, traces, pause=pause)
+        return Walk(
+            plan,
+            traces,
+            limit=self._limit,
+            ticks=ticks,
+            origin_ns=self._origin_ns,
+            pause=pause,
+        )
 
     def _with_openings(self, batch: Batch, before: Mapping[str, State]) -> Batch:
         """Count the breakers that opened since *before*: with the first part, as ticks have one."""
@@ -214,10 +230,10 @@ class Engine:
             return stop_ns
         return self._schedule.horizon(start_ns, traces=self._batch_traces, at_most_ns=stop_ns)
 
-    def _learn(self, batch: Batch, *, visits: int) -> None:
-        """Size the next batch by this one's visits, shapes and spans a trace."""
+    def _learn(self, batch: Batch, *, steps: int) -> None:
+        """Size the next batch by this one's steps, shapes and spans a trace."""
         spans = sum(each.trace.size for each in batch.columns)
-        enough = max(SPANS_OF_A_VISIT * visits, SPANS_OF_A_SHAPE * len(batch.columns))
+        enough = max(SPANS_OF_A_STEP * steps, SPANS_OF_A_SHAPE * len(batch.columns))
         self._batch_traces = max(1, min(enough, MOST_SPANS) * batch.trace_id.size // spans)
 
     def _plan(self, t_ns: int) -> Plan:
