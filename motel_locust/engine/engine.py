@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from motel_locust.topology.model import Operation, Topology
     from motel_locust.topology.traffic import Arrivals
 
-# From so many sites for every node on, a visit has too few spans to pay for its own array
-# operations, and the walk in waves is faster.
-SITES_OF_A_NODE: Final = 0
 # With fewer spans of a shape, or a visit, a batch costs mostly its calls into NumPy; with more the
 # arrays no longer fit the caches.
 SPANS_OF_A_SHAPE: Final = 2_000
@@ -123,6 +120,7 @@ class Engine:
         self._departed = False
         largest = min(self._plan(0).largest, max_spans_per_trace)
         self._batch_traces = max(1, FIRST_SPANS // max(largest, FIRST_SPANS // SPANS_OF_A_SHAPE))
+        self._spans_of_a_trace = 1.0
         self._stretches: deque[Stretch] = deque(maxlen=64)
 
     def join(self, user: int, at_ns: int) -> None:
@@ -199,9 +197,12 @@ class Engine:
         ticks: Mapping[str, Tick],
         pause: Callable[[], object],
     ) -> Walk | WaveWalk:
+        """Walk the batch in the way that suits it; where both could, they make the same spans."""
         ordered = ticks or plan.linked or plan.largest >= self._limit
-        if not ordered and plan.sites >= SITES_OF_A_NODE * len(plan.graph.nodes):
-            return WaveWalk(plan, traces, pause=pause)
+        if not ordered and plan.crowded:
+            # Untouched memory costs nothing, arrays that grow a copy.
+            room = int(1.5 * traces.number.size * self._spans_of_a_trace) + 1000
+            return WaveWalk(plan, traces, room=room, pause=pause)
         return Walk(
             plan,
             traces,
@@ -234,7 +235,8 @@ class Engine:
         """Size the next batch by this one's steps, shapes and spans a trace."""
         spans = sum(each.trace.size for each in batch.columns)
         enough = max(SPANS_OF_A_STEP * steps, SPANS_OF_A_SHAPE * len(batch.columns))
-        self._batch_traces = max(1, min(enough, MOST_SPANS) * batch.trace_id.size // spans)
+        self._spans_of_a_trace = spans / batch.trace_id.size
+        self._batch_traces = max(1, int(min(enough, MOST_SPANS) / self._spans_of_a_trace))
 
     def _plan(self, t_ns: int) -> Plan:
         active = scenarios.active(self.topology, t_ns)

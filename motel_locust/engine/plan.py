@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -22,13 +22,19 @@ from motel_locust.engine.state import guarded
 from motel_locust.topology import linking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from motel_locust.engine.scenarios import Effective
     from motel_locust.engine.shapes import ShapePlan, Shapes
     from motel_locust.topology.model import Call, Operation, Topology
+
+# From here on the walk in waves is at least as fast as the one site by site, which makes some 40
+# array operations a site; the first, some hundred a generation, and more for every span.
+SITES_OF_A_NODE: Final = 4
+MANY_SITES: Final = 250
+SITES_OF_A_GENERATION: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,25 +308,31 @@ class Plan:
     @cached_property
     def largest(self) -> int:
         """The most spans that a trace can have."""
-        return max(self._sizes)
+        return max(self._sizes(lambda call: call.attempts))
 
     @cached_property
-    def sites(self) -> int:
-        """How many sites there are."""
-        return sum(self._sizes)
+    def crowded(self) -> bool:
+        """Whether there are so many sites that each would have few of a batch's spans.
+
+        Sites of retries are left out: few traces come there.
+        """
+        sites = sum(self._sizes(lambda call: call.count))
+        if sites < SITES_OF_A_GENERATION * self.depth:
+            return False
+        return sites >= MANY_SITES or sites >= SITES_OF_A_NODE * len(self.graph.nodes)
+
+    def _sizes(self, times: Callable[[CallPlan], int]) -> list[int]:
+        """Return how many spans each root brings, itself included, each call made so often."""
+        sizes: dict[str, int] = {}
+        for ref in self._callees_first:
+            calls = self.operations[ref].calls
+            sizes[ref] = 1 + sum(times(call) * sizes[call.target] for call in calls)
+        return [sizes[root.operation.ref] for root in self.roots]
 
     @cached_property
     def graph(self) -> Graph:
         """The nodes as tables."""
         return Graph(self)
-
-    @cached_property
-    def _sizes(self) -> list[int]:
-        sizes: dict[str, int] = {}
-        for ref in self._callees_first:
-            calls = self.operations[ref].calls
-            sizes[ref] = 1 + sum(call.attempts * sizes[call.target] for call in calls)
-        return [sizes[root.operation.ref] for root in self.roots]
 
     @cached_property
     def depth(self) -> int:
