@@ -63,9 +63,11 @@ def unmix(word: int) -> int:
     return word ^ word >> 30 ^ word >> 60
 
 
-def draw_words(keys: NDArray[np.uint64], of: np.uint64 | NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the words of (*keys*, *of*): uint64 in the shape the two broadcast to."""
-    words = np.add(keys, of)
+def draw_words(
+    keys: np.uint64 | NDArray[np.uint64], of: np.uint64 | NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Return the words of (*keys*, *of*), at least one an array: uint64 in their common shape."""
+    words: NDArray[np.uint64] = np.add(keys, of)
     return mix(words, np.empty_like(words))
 
 

@@ -107,8 +107,10 @@ class Graph:
         self.all_awaited = bool(self.awaited.all())
 
     def preceding(self, ref: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return, per entry, how many spans of *ref* its caller has at most before those of the
-        entry, and how many each span that the entry makes brings: int64[entries] both.
+        """Return how many spans of *ref* precede those of each entry, and how many each brings.
+
+        Where all calls occur; int64[entries] both: among the descendants of the entry's caller, and
+        for one span that the entry makes.
         """
         if ref not in self._preceding:
             weights, before, brought = self._plan.spans_of(ref), [], []

@@ -144,9 +144,7 @@ class Node:
     ) -> None:
         self.operation, self.baggage = operation, baggage
         self._plan = plan
-        self._reached = Reached(
-            operation.service, operation.name, kind, has_parent, plan.labels
-        )
+        self._reached = Reached(operation.service, operation.name, kind, has_parent, plan.labels)
 
     @cached_property
     def callees(self) -> tuple[Node, ...]:
@@ -270,9 +268,7 @@ class Plan:
         self._root_bounds = draws.bounds(list(weights.values()))
         self._root_purpose = np.uint64(draws.key(seed, "root"))
 
-    def node(
-        self, ref: str, *, kind: Kind, has_parent: bool, baggage: Mapping[str, str]
-    ) -> Node:
+    def node(self, ref: str, *, kind: Kind, has_parent: bool, baggage: Mapping[str, str]) -> Node:
         """Return the node of operation *ref*, reached so from a span that sees *baggage*."""
         operation = self.operations[ref]
         visible: dict[str, str] = {}

@@ -62,13 +62,11 @@ class Spans(NamedTuple):
 
 
 class Walked(Protocol):
-    """A walk that is over.
+    """A walk that is over."""
 
-    Attributes:
-        steps: how often it went through arrays of spans, whatever their size.
-    """
-
-    steps: int
+    @property
+    def steps(self) -> int:
+        """How often it went through arrays of spans, whatever their size."""
 
     def spans(self, *, by_end: bool) -> Iterator[tuple[ShapePlan, Spans]]:
         """Return each shape's spans in order of their traces, or *by_end* in that of their ends.

@@ -24,6 +24,7 @@ import numpy as np
 
 from motel_locust.engine import draws
 from motel_locust.engine.graph import ERROR, NOTHING
+from motel_locust.engine.rows import Requests, Rows
 from motel_locust.engine.spans import Spans, order_of
 
 if TYPE_CHECKING:
@@ -38,89 +39,6 @@ if TYPE_CHECKING:
 
 # Some rows or requests: an unbroken stretch of them needs no gather.
 Some: TypeAlias = "NDArray[np.int64] | slice"
-
-
-class _Table:
-    """Columns that grow together; elements from ``size`` on are not yet anybody's."""
-
-    __slots__ = ("size",)
-
-    def __init__(self) -> None:
-        self.size = 0
-
-    def add(self, count: int) -> slice:
-        """Return where *count* more elements are."""
-        start, self.size = self.size, self.size + count
-        columns = type(self).__slots__
-        capacity = getattr(self, columns[0]).size
-        if self.size > capacity:
-            more = max(self.size, 2 * capacity) - capacity
-            for name in columns:
-                column = getattr(self, name)
-                setattr(self, name, np.concatenate((column, np.empty(more, column.dtype))))
-        return slice(start, self.size)
-
-
-class _Rows(_Table):
-    """Spans.
-
-    node       int64   index of the node
-    trace      int64   index of the trace
-    span_id    uint64
-    request    int64   that made it; of no meaning for roots
-    place      int64   of the span among those that its caller gets from the same entry
-    start_ns   int64   after the start of its request; in the end, Unix time
-    own_ns     int64   its own time
-    took_ns    int64   from start to end, once settled
-    failed     bool    once settled; before that, whether it broke on its own
-    settled    bool
-    first      int64   its first request
-    requests   int64   how many it has
-    """
-
-    __slots__ = (
-        "failed",
-        "first",
-        "node",
-        "own_ns",
-        "place",
-        "request",
-        "requests",
-        "settled",
-        "span_id",
-        "start_ns",
-        "took_ns",
-        "trace",
-    )
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()
-        integers = np.empty((9, capacity), np.int64)
-        self.node, self.trace, self.request, self.place, self.start_ns = integers[:5]
-        self.own_ns, self.took_ns, self.first, self.requests = integers[5:]
-        self.span_id = np.empty(capacity, np.uint64)
-        self.failed, self.settled = np.empty((2, capacity), np.bool_)
-
-
-class _Requests(_Table):
-    """Requests.
-
-    caller     int64   row of the calling span
-    entry      int64
-    place      int64   of the attempt under way, see `_Rows`
-    row        int64   that attempt's span
-    took_ns    int64   until that attempt started; once settled, until the caller went on
-    start_ns   int64   after the first moment at which the caller could send it
-    failed     bool
-    """
-
-    __slots__ = ("caller", "entry", "failed", "place", "row", "start_ns", "took_ns")
-
-    def __init__(self, capacity: int) -> None:
-        super().__init__()
-        integers = np.empty((6, capacity), np.int64)
-        self.caller, self.entry, self.place, self.row, self.took_ns, self.start_ns = integers
-        self.failed = np.empty(capacity, np.bool_)
 
 
 class _Generation:
@@ -148,7 +66,7 @@ class WaveWalk:
     ) -> None:
         self._graph: Graph = plan.graph
         self._traces, self._pause = traces, pause
-        self._rows, self._requests = _Rows(room), _Requests(room)
+        self._rows, self._requests = Rows(room), Requests(room)
         self._generations: list[_Generation] = []
         self._blocks: list[slice] = []
         self._begin(plan)
@@ -171,6 +89,7 @@ class WaveWalk:
         used = slice(rows.size)
         shapes, shape = self._shapes()
         order = order_of(rows.trace[used])
+        self._pause()
         if by_end:
             ends = (rows.start_ns[used] + rows.took_ns[used])[order]
             order = order[ends.argsort(kind="stable")]
@@ -178,6 +97,7 @@ class WaveWalk:
         self._pause()
         trace, span_id = rows.trace[order], rows.span_id[order]
         start_ns, failed = rows.start_ns[order], rows.failed[order]
+        self._pause()
         end_ns = start_ns + rows.took_ns[order]
         callers = requests.caller[rows.request[order]] if requests.size else order
         parent_id = rows.span_id[callers]  # of no meaning for roots
@@ -341,9 +261,7 @@ class WaveWalk:
         these = these[settled.nonzero()[0]]
         self._sum_up(these, *_ranges(rows.first[these], rows.requests[these]))
 
-    def _answer(
-        self, asked: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _answer(self, asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Note the answers to the requests *asked*.
 
         Returns those that have none yet, and those to be tried again.
