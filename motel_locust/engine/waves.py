@@ -100,6 +100,7 @@ class WaveWalk:
         self._pause()
         end_ns = start_ns + rows.took_ns[order]
         callers = requests.caller[rows.request[order]] if requests.size else order
+        self._pause()
         parent_id = rows.span_id[callers]  # of no meaning for roots
         self._pause()
         stops = np.bincount(shape, minlength=len(shapes)).cumsum().tolist()

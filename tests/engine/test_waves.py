@@ -167,22 +167,58 @@ def test_how_a_walk_is_cut_changes_no_byte_of_a_shape(
 def test_an_engine_with_a_crowded_plan_agrees_with_the_scalar_walk(model: Topology) -> None:
     plans = [Bench(model, active, 2_000) for active in _windows(model)]
     assume(any(each.plan.crowded and each.unordered for each in plans))
-    oracle = ScalarWalk(model, seed=7, limit=2_000)
-    found = []
+    everything = scalar_spans(model)
     for steps in ([400], [10] * 40, [150, 30, 220]):
-        engine = Engine(model, seed=7, epoch_ns=EPOCH_NS, max_spans_per_trace=2_000)
-        engine.join(0, 0)
-        batches, until = [], 0
-        for step in steps:
-            until += step * MS
-            while engine.walked_ns < until:
-                batches.append(engine.walk(until))
-        found.append(spans(*batches))
+        assert spans(*walked(model, steps)) == everything
+
+
+def scalar_spans(model: Topology) -> list[tuple[Any, ...]]:
+    oracle = ScalarWalk(model, seed=7, limit=2_000)
     for number in range(40):
         arrival = number * 10 * MS
         oracle.trace(number, EPOCH_NS + arrival, scenarios.active(model, arrival))
-    everything = sorted(map(expected, oracle.spans), key=repr)
-    assert all(each == everything for each in found)
+    return sorted(map(expected, oracle.spans), key=repr)
+
+
+def walked(model: Topology, steps: list[int], *, realtime: bool = False) -> list[Batch]:
+    """Let an engine walk the given *steps* of ms."""
+    engine = Engine(model, seed=7, epoch_ns=EPOCH_NS, max_spans_per_trace=2_000, realtime=realtime)
+    engine.join(0, 0)
+    batches, until = [], 0
+    for step in steps:
+        until += step * MS
+        while engine.walked_ns < until:
+            batches.append(engine.walk(until))
+    return batches
+
+
+@pytest.mark.parametrize("realtime", [False, True])
+def test_a_scenario_may_switch_from_one_walk_to_the_other(realtime: bool) -> None:
+    numbered = {"attributes": {"id": {"sequence": "{n}"}}}
+    operations = {
+        f"o{index}": {
+            "duration": "3ms +/- 2ms",
+            "error_rate": "10%",
+            "calls": [{"target": f"s.o{index + 1}", "retries": 1}] if index < 4 else [],
+            **numbered,
+        }
+        for index in range(5)
+    }
+    more = {
+        f"s.o{index}": {"add_calls": [{"target": f"s.o{index + 1}", "count": 2}]}
+        for index in range(4)
+    }
+    window = {"name": "busy", "at": "100ms", "duration": "200ms", "override": more}
+    model = topology({"s": {"operations": operations}}, scenarios=[window])
+    assert [Bench(model, each).plan.crowded for each in ((), (0,))] == [False, True]
+    batches = walked(model, [400], realtime=realtime)
+    assert spans(*batches) == scalar_spans(model)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for each in (each for batch in batches for each in batch.columns):
+        assert each.values[-1] is not None
+        numbers[each.shape.name] += each.values[-1].tolist()
+    assert all(len(set(each)) == len(each) for each in numbers.values())
+    assert numbers["o0"] == list(range(1, 41)) or realtime
 
 
 def _windows(model: Topology) -> set[tuple[int, ...]]:
