@@ -9,11 +9,11 @@ last pass down turns relative times into times.
 That holds only where nothing is shared between requests: no guarded operation, no links, and no
 trace that can reach the span limit. The other walk, :mod:`~motel_locust.engine.walk`, has a visit
 for every site, and so a cost; this one costs some hundred array operations a generation and wave,
-but each span gathers from tables what there is one number for all rows of a visit.
+but each span takes from tables by its node what all spans of a visit have in common.
 
 Shape words: ``rows`` are spans, ``requests`` what they send: one per repetition of a call, however
-often tried. Both are numbered in the order in which they are made; within one trace no other trace
-changes it.
+often tried. Both are numbered in the order in which they are made; in what order
+those of one trace follow one another does not depend on the traces walked with it.
 """
 
 from __future__ import annotations
@@ -42,12 +42,18 @@ Some: TypeAlias = "NDArray[np.int64] | slice"
 
 
 class _Generation:
-    """Spans that are equally many calls away from their roots, and what is unfinished of them."""
+    """Spans that are equally many calls away from their roots, and what is unfinished of them.
+
+    new        their rows and requests that this wave made
+    unsettled  rows of earlier waves that wait for an answer
+    open       requests that they wait for
+    again      those of them that are to be tried again in the next wave
+    """
 
     __slots__ = ("again", "new", "open", "unsettled")
 
     def __init__(self) -> None:
-        self.new = slice(0, 0), slice(0, 0)  # rows and requests of this wave
+        self.new = slice(0, 0), slice(0, 0)
         self.unsettled, self.open, self.again = _NONE, _NONE, _NONE
 
 
@@ -151,8 +157,10 @@ class WaveWalk:
             generations[depth].new = new, self._live(new)
             sending.again = _NONE
         for generation in reversed(generations):
-            self._settle(generation)
-            generation.new = slice(0, 0), slice(0, 0)
+            rows, _ = generation.new
+            if rows.start < rows.stop or generation.unsettled.size:
+                self._settle(generation)
+                generation.new = slice(0, 0), slice(0, 0)
 
     def _send(self, again: NDArray[np.int64], fresh: slice) -> slice:
         """Make the spans of the requests that are tried *again*, and of the *fresh* ones."""
@@ -233,6 +241,7 @@ class WaveWalk:
     def _ask(
         self, caller: NDArray[np.int64], entry: NDArray[np.int64], place: NDArray[np.int64]
     ) -> slice:
+        """Add requests, none of them sent yet."""
         requests = self._requests
         fresh = requests.add(entry.size)
         requests.caller[fresh], requests.entry[fresh], requests.place[fresh] = caller, entry, place
