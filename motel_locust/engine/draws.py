@@ -1,9 +1,10 @@
 """Draws: pure functions of (seed, site, purpose, trace number), without any stream of numbers.
 
-A *word* is a uint64 whose bits are all equally random. Every trace has a key; a span's id is the
-word of (its trace's key, its site's key); every other draw of a span is the word of (its id, a
+A *word* is a uint64 whose bits are all equally random. Every trace has a key; the id of its root is
+the word of (that key, the root operation's key), the id of any other span the word of (its parent's
+id, the key of the call that made it). Every other draw of a span is the word of (its id, a
 purpose's key). So a draw depends neither on the batch nor on the order of visits, nor on who walks
-the trace.
+the trace, and spans reached in many ways are drawn together.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _GAMMA: Final = 0x9E3779B97F4A7C15
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
 _30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
-_32: Final = np.uint64(32)
+_1, _32 = np.uint64(1), np.uint64(32)
 _LOW_32: Final = np.uint64(0xFFFFFFFF)
 
 
@@ -62,10 +63,30 @@ def unmix(word: int) -> int:
     return word ^ word >> 30 ^ word >> 60
 
 
-def draw_words(keys: NDArray[np.uint64], of: np.uint64 | NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the words of (*keys*, *of*): uint64 in the shape the two broadcast to."""
-    words = np.add(keys, of)
+def draw_words(
+    keys: np.uint64 | NDArray[np.uint64], of: np.uint64 | NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Return the words of (*keys*, *of*), at least one an array: uint64 in their common shape."""
+    words: NDArray[np.uint64] = np.add(keys, of)
     return mix(words, np.empty_like(words))
+
+
+def nth(of: int, n: int) -> int:
+    """Return the key of the *n*-th span, from 0, that one caller's span gets from the call *of*."""
+    return (of + n * _GAMMA) & _MASK
+
+
+def nth_keys(of: NDArray[np.uint64], n: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return the keys of those spans: uint64[rows]; :func:`nth` for every row."""
+    return of + n.view(np.uint64) * np.uint64(_GAMMA)
+
+
+def draw_ids(
+    keys: np.uint64 | NDArray[np.uint64], of: np.uint64 | NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Return the words of (*keys*, *of*) as ids of spans: never 0, which would mean no span."""
+    words = draw_words(keys, of)
+    return np.maximum(words, _1, out=words)
 
 
 class TraceIds:
@@ -164,3 +185,15 @@ def draw_normals(words: NDArray[np.uint64]) -> NDArray[np.float64]:
     upper = (words >> _52).view(np.int64)
     lower = (words >> _40 & _4095).view(np.int64)
     return _HALF_NORMALS[upper] + _HALF_NORMALS[lower]
+
+
+def draw_durations(
+    words: NDArray[np.uint64],
+    mean_ns: int | NDArray[np.int64],
+    deviation_ns: int | NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Return normal durations, those below 0 made 0, whole ns rounded down: int64[words]."""
+    drawn = draw_normals(words)
+    drawn *= deviation_ns
+    drawn += mean_ns
+    return np.maximum(drawn, 0.0, out=drawn).astype(np.int64)

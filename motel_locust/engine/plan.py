@@ -1,7 +1,8 @@
-"""A topology compiled for one set of active scenarios: one tree of call sites per root.
+"""A topology compiled for one set of active scenarios: a graph of nodes, and trees of call sites.
 
-A *site* is one place in the unrolled tree: an operation reached by one call, repetition and
-attempt. Sites are made when a trace first comes there.
+A *node* is an operation reached in one way, as far as its spans show it: a root or not, of one
+kind, with one baggage. A *site* is one place in the unrolled tree: a node reached by one call,
+repetition and attempt from another site. Nodes and sites are made when they are first asked for.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from motel_locust.engine import draws, scenarios
 from motel_locust.engine.columns import Kind
+from motel_locust.engine.graph import Graph
 from motel_locust.engine.shapes import Reached
 from motel_locust.engine.state import guarded
 from motel_locust.topology import linking
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -28,16 +30,22 @@ if TYPE_CHECKING:
     from motel_locust.engine.shapes import ShapePlan, Shapes
     from motel_locust.topology.model import Call, Operation, Topology
 
+# From here on the walk in waves is at least as fast as the one site by site, which makes some 40
+# array operations a site; the first, some hundred a generation, and more for every span.
+SITES_OF_A_NODE: Final = 4
+MANY_SITES: Final = 250
+SITES_OF_A_GENERATION: Final = 4
+
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
     """One entry of an operation's calls.
 
-    ``name`` identifies the entry whatever else is called; ``gate`` is the row of the operation's
-    words that decides with ``below`` whether the call is made, None where it always is.
+    ``key`` is that of the spans it makes, whatever else is called; ``gate`` is the row of the
+    operation's words that decides with ``below`` whether the call is made, None where it always is.
     """
 
-    name: str
+    key: int
     target: str
     gate: int | None
     below: np.uint64
@@ -94,16 +102,21 @@ class OperationPlan:
         may_rise = pressure is not None and pressure.error_rate_add > 0
         self.duration_word = word("duration") if self.deviation_ns else None
         self.error_word = word("error") if 0 < self.error_rate < 1 or may_rise else None
+        self.root_key = draws.key(seed, self.service, self.name, "root")
         self.calls = tuple(
-            self._compile_call(name, call, None if call.probability == 1 else word("call", name))
+            self._compile_call(
+                draws.key(seed, self.service, self.name, "callee", name),
+                call,
+                None if call.probability == 1 else word("call", name),
+            )
             for name, call in effective.calls
         )
         self.keys: NDArray[np.uint64] = np.array(keys, np.uint64)[:, np.newaxis]
 
     @staticmethod
-    def _compile_call(name: str, call: Call, gate: int | None) -> CallPlan:
+    def _compile_call(key: int, call: Call, gate: int | None) -> CallPlan:
         return CallPlan(
-            name=name,
+            key=key,
             target=call.target,
             gate=gate,
             below=draws.threshold(call.probability),
@@ -117,80 +130,99 @@ class OperationPlan:
         )
 
 
-class Site:
-    """One place in the unrolled tree."""
+class Node:
+    """An operation, reached in one way; ``baggage`` is what its spans see."""
 
     def __init__(
         self,
         plan: Plan,
         operation: OperationPlan,
         *,
-        path: str,
         kind: Kind,
+        has_parent: bool,
         baggage: Mapping[str, str],
-        caller: Site | None = None,
-        before: tuple[int, int] = (0, 0),
     ) -> None:
-        self.plan, self.operation, self.path, self.kind = plan, operation, path, kind
-        self.caller, self._before = caller, before
-        self.key = np.uint64(draws.key(plan.seed, "site", path))
-        declared = plan.shapes.declared_baggage(operation.service, operation.name)
-        self.baggage = {**baggage, **declared}
-        self._children: dict[tuple[int, int, int], Site] = {}
+        self.operation, self.baggage = operation, baggage
+        self._plan = plan
+        self._reached = Reached(operation.service, operation.name, kind, has_parent, plan.labels)
 
-    def child(self, call: int, repeat: int, attempt: int) -> Site:
-        """Return the site that attempt *attempt* of repetition *repeat* of call *call* reaches."""
-        where = call, repeat, attempt
-        found = self._children.get(where)
-        if found is None:
-            entry = self.operation.calls[call]
-            target = self.plan.operations[entry.target]
-            found = self._children[where] = Site(
-                self.plan,
-                target,
-                path=f"{self.path}>{entry.name}.{repeat}.{attempt}",
-                kind=self._kind_of(entry, target),
-                baggage=self.baggage,
-                caller=self,
-                before=(call, repeat * (1 + entry.retries) + attempt),
+    @cached_property
+    def callees(self) -> tuple[Node, ...]:
+        """What each entry of the operation's calls reaches."""
+        return tuple(
+            self._plan.node(
+                call.target, kind=self._kind_of(call), has_parent=True, baggage=self.baggage
             )
-        return found
+            for call in self.operation.calls
+        )
 
-    def _kind_of(self, call: CallPlan, target: OperationPlan) -> Kind:
-        if target.ref in self.plan.servers:
+    def _kind_of(self, call: CallPlan) -> Kind:
+        if call.target in self._plan.servers:
             return Kind.SERVER
         if call.producer:
             return Kind.PRODUCER
         if not call.awaited:
             return Kind.CONSUMER
+        target = self._plan.operations[call.target]
         return Kind.INTERNAL if target.service == self.operation.service else Kind.CLIENT
 
     @cached_property
     def shape(self) -> ShapePlan:
         """The shape of an admitted request here."""
         effective = self.operation.effective
-        return self.plan.shapes.admitted(self._reached, effective, baggage=self.baggage)
+        return self._plan.shapes.admitted(self._reached, effective, baggage=self.baggage)
 
     def rejection(self, reason: str) -> ShapePlan:
         """Return the shape of a request refused here for *reason*."""
-        return self.plan.shapes.rejected(self._reached, reason=reason)
+        return self._plan.shapes.rejected(self._reached, reason=reason)
 
-    @property
-    def _reached(self) -> Reached:
-        operation, has_parent = self.operation, self.caller is not None
-        return Reached(operation.service, operation.name, self.kind, has_parent, self.plan.labels)
+
+class Site:
+    """One place in the unrolled tree.
+
+    ``key`` makes, with the ids of the calling spans, those of the spans here.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        node: Node,
+        *,
+        key: int,
+        caller: Site | None = None,
+        before: tuple[int, int] = (0, 0),
+    ) -> None:
+        self.node, self.operation = node, node.operation
+        self.key = np.uint64(key)
+        self._plan, self._caller, self._before = plan, caller, before
+        self._children: dict[tuple[int, int], Site] = {}
+
+    def child(self, call: int, repeat: int, attempt: int) -> Site:
+        """Return the site that attempt *attempt* of repetition *repeat* of call *call* reaches."""
+        entry = self.operation.calls[call]
+        where = call, repeat * (1 + entry.retries) + attempt
+        found = self._children.get(where)
+        if found is None:
+            found = self._children[where] = Site(
+                self._plan,
+                self.node.callees[call],
+                key=draws.nth(entry.key, where[1]),
+                caller=self,
+                before=where,
+            )
+        return found
 
     @cached_property
     def ordinal(self) -> int:
         """How many spans of the operation precede this one in a trace where all calls occur."""
-        weights, preceding = self.plan.spans_of(self.operation.ref), 0
+        weights, preceding = self._plan.spans_of(self.operation.ref), 0
         site = self
-        while site.caller is not None:
+        while site._caller is not None:
             call, attempts = site._before
-            calls = site.caller.operation.calls
+            calls = site._caller.operation.calls
             preceding += sum(each.attempts * weights[each.target] for each in calls[:call])
             preceding += attempts * weights[calls[call].target]
-            site = site.caller
+            site = site._caller
         return preceding
 
 
@@ -220,24 +252,83 @@ class Plan:
             )
             for ref, place in linking.operations(topology).items()
         }
-        weights = scenarios.roots(topology, active)
-        self.roots = tuple(
-            Site(self, self.operations[ref], path=ref, kind=Kind.SERVER, baggage={})
-            for ref in weights
-        )
-        self.root_bounds = draws.bounds(list(weights.values()))
-        self.root_purpose = np.uint64(draws.key(seed, "root"))
         self.linked = frozenset(ref for each in self.operations.values() for ref in each.linked)
         self._callees_first = self._sorted()
+        self._nodes: dict[tuple[object, ...], Node] = {}
+        self._spans_of: dict[str, dict[str, int]] = {}
+        weights = scenarios.roots(topology, active)
+        self.roots = tuple(
+            Site(
+                self,
+                self.node(ref, kind=Kind.SERVER, has_parent=False, baggage={}),
+                key=self.operations[ref].root_key,
+            )
+            for ref in weights
+        )
+        self._root_bounds = draws.bounds(list(weights.values()))
+        self._root_purpose = np.uint64(draws.key(seed, "root"))
+
+    def node(self, ref: str, *, kind: Kind, has_parent: bool, baggage: Mapping[str, str]) -> Node:
+        """Return the node of operation *ref*, reached so from a span that sees *baggage*."""
+        operation = self.operations[ref]
+        visible: dict[str, str] = {}
+        if ref in self._showing:
+            visible |= baggage
+            visible |= self.shapes.declared_baggage(operation.service, operation.name)
+        key = (ref, kind, has_parent, tuple(visible.items()))
+        if key not in self._nodes:
+            self._nodes[key] = Node(
+                self, operation, kind=kind, has_parent=has_parent, baggage=visible
+            )
+        return self._nodes[key]
+
+    def choose_roots(self, trace_key: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return which of ``roots`` each trace begins at: int64[traces]."""
+        words = draws.draw_words(trace_key, self._root_purpose)
+        return draws.draw_choices(words, self._root_bounds)
+
+    @cached_property
+    def _showing(self) -> frozenset[str]:
+        """The operations from which a span can be reached that shows its baggage.
+
+        Nobody could see what the others carry, and it would only make nodes.
+        """
+        found: set[str] = set()
+        for ref in self._callees_first:
+            operation = self.operations[ref]
+            shows = self.shapes.shows_baggage(operation.service, operation.name)
+            if shows or any(call.target in found for call in operation.calls):
+                found.add(ref)
+        return frozenset(found)
 
     @cached_property
     def largest(self) -> int:
         """The most spans that a trace can have."""
+        return max(self._sizes(lambda call: call.attempts))
+
+    @cached_property
+    def crowded(self) -> bool:
+        """Whether there are so many sites that each would have few of a batch's spans.
+
+        Sites of retries are left out: few traces come there.
+        """
+        sites = sum(self._sizes(lambda call: call.count))
+        if sites < SITES_OF_A_GENERATION * self.depth:
+            return False
+        return sites >= MANY_SITES or sites >= SITES_OF_A_NODE * len(self.graph.nodes)
+
+    def _sizes(self, times: Callable[[CallPlan], int]) -> list[int]:
+        """Return how many spans each root brings, itself included, each call made so often."""
         sizes: dict[str, int] = {}
         for ref in self._callees_first:
             calls = self.operations[ref].calls
-            sizes[ref] = 1 + sum(call.attempts * sizes[call.target] for call in calls)
-        return max(sizes[root.operation.ref] for root in self.roots)
+            sizes[ref] = 1 + sum(times(call) * sizes[call.target] for call in calls)
+        return [sizes[root.operation.ref] for root in self.roots]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The nodes as tables."""
+        return Graph(self)
 
     @cached_property
     def depth(self) -> int:
@@ -253,7 +344,9 @@ class Plan:
 
         For *of* itself that is 1.
         """
-        found: dict[str, int] = {}
+        if of in self._spans_of:
+            return self._spans_of[of]
+        found = self._spans_of[of] = {}
         for ref in self._callees_first:
             calls = self.operations[ref].calls
             own = 1 if ref == of else 0

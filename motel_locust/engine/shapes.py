@@ -66,15 +66,17 @@ class Shapes:
         owner, own = self._models(service, operation)
         return {**owner.baggage, **own.baggage}
 
+    def shows_baggage(self, service: str, operation: str) -> bool:
+        """Return whether the spans of *operation* carry the baggage they see as attributes."""
+        owner, own = self._models(service, operation)
+        shows = own.baggage_as_attributes
+        return bool(owner.baggage_as_attributes if shows is None else shows)
+
     def admitted(
         self, reached: Reached, effective: Effective, *, baggage: Mapping[str, str]
     ) -> ShapePlan:
         """Return the shape of an admitted request; *baggage* is what the span sees."""
-        owner, own = self._models(reached.service, reached.operation)
-        shows = own.baggage_as_attributes
-        if shows is None:
-            shows = owner.baggage_as_attributes or False
-        shown = baggage if shows else {}
+        shown = baggage if self.shows_baggage(reached.service, reached.operation) else {}
         definitions = tuple((name, where) for name, (where, _) in effective.attributes.items())
         made = (reached, tuple(shown.items()), definitions)
         if made not in self._made:

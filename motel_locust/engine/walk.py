@@ -1,8 +1,11 @@
-"""The walk: one pass over a plan's trees for all traces of a batch at once.
+"""The walk depth first: one pass over a plan's trees for all traces of a batch at once.
 
 The visits that hold a given trace come in that trace's own depth-first order, and each holds it
 once. So an array with one element per trace, read and written by every visit, sees each trace's
 history as a walk of that trace alone would; the counters, the span limit and the links rest on it.
+
+It serves every plan. Where the order of visits decides nothing and spans are few on each of many
+sites, :mod:`~motel_locust.engine.waves` makes the same ones sooner.
 """
 
 from __future__ import annotations
@@ -14,14 +17,16 @@ import numpy as np
 from motel_locust.engine import draws, state
 from motel_locust.engine.links import LinkTable
 from motel_locust.engine.shapes import CIRCUIT_OPEN, QUEUE_FULL
+from motel_locust.engine.spans import Spans, join, order_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from motel_locust.engine.plan import OperationPlan, Plan, Site
     from motel_locust.engine.shapes import ShapePlan
+    from motel_locust.engine.spans import Traces
     from motel_locust.engine.state import Tick
 
 # Traces of the batch: all of them, or some by their index. The first costs no gather.
@@ -33,7 +38,10 @@ REASONS: Final = {state.CIRCUIT_OPEN: CIRCUIT_OPEN, state.QUEUE_FULL: QUEUE_FULL
 
 
 class Requests(NamedTuple):
-    """What arrives at one site: the traces, when each request starts, and the calling spans."""
+    """What arrives at one site: the traces, when each request starts, and the calling spans.
+
+    Roots have none.
+    """
 
     rows: Rows
     start_ns: NDArray[np.int64]
@@ -66,83 +74,106 @@ class Visit(NamedTuple):
 
 
 class Walk:
-    """One batch of traces on its way through a plan.
+    """One batch of traces on its way through a plan; it counts in *traces*.
 
-    number      int64[traces]    trace numbers, in order of arrival
-    trace_key   uint64[traces]
-    arrival_ns  int64[traces]    Unix time
     ticks       the guarded operations' state in this tick; they take time since ``origin_ns``
     pause       called after every visit, so that a long walk can let others have a turn
-
-    What it leaves: ``visits`` by shape, and per trace ``failed``, ``timeouts``, ``retries``,
-    ``spans`` (None where no trace can reach ``limit``) and ``cut``.
     """
 
     def __init__(
         self,
         plan: Plan,
+        traces: Traces,
         *,
-        number: NDArray[np.int64],
-        trace_key: NDArray[np.uint64],
-        arrival_ns: NDArray[np.int64],
         limit: int,
         ticks: Mapping[str, Tick],
         origin_ns: int,
         pause: Callable[[], object],
     ) -> None:
-        traces = number.size
-        self.plan, self.number, self.trace_key, self.arrival_ns = (
-            plan,
-            number,
-            trace_key,
-            arrival_ns,
-        )
-        self.visits: dict[ShapePlan, list[Visit]] = {}
-        self.failed = np.zeros(traces, np.bool_)
-        self.timeouts = np.zeros(traces, np.int64)
-        self.retries = np.zeros(traces, np.int64)
-        self.cut = np.zeros(traces, np.int64)
-        self.spans = np.zeros(traces, np.int64) if plan.largest >= limit else None
-        self.links = LinkTable(plan.linked, traces)
+        self._plan, self._traces = plan, traces
+        self._visits: dict[ShapePlan, list[Visit]] = {}
+        if plan.largest >= limit:
+            traces.spans = np.zeros(traces.number.size, np.int64)
+        self._used = traces.spans
+        self.links = LinkTable(plan.linked, traces.number.size)
         self._limit, self._ticks, self._origin_ns, self._pause = limit, ticks, origin_ns, pause
         self._walk_roots()
 
+    @property
+    def steps(self) -> int:
+        """How many visits it made."""
+        return sum(map(len, self._visits.values()))
+
+    def spans(self, *, by_end: bool) -> Iterator[tuple[ShapePlan, Spans]]:
+        """Return each shape's spans in order of their traces, or *by_end* in that of their ends.
+
+        Those of one trace, or that end together, are in the order of the visits.
+        """
+        traces = np.arange(self._traces.number.size)
+        for shape, visits in self._visits.items():
+            trace = join([traces[visit.requests.rows] for visit in visits])
+            end_ns = join([visit.outcome.end_ns for visit in visits])
+            order: Rows = ALL
+            if by_end:
+                order = end_ns.argsort(kind="stable")
+            elif len(visits) > 1:
+                order = order_of(trace)
+            parents = [each for visit in visits if (each := visit.requests.parent_id) is not None]
+            yield (
+                shape,
+                Spans(
+                    trace=trace[order],
+                    span_id=join([visit.span_id for visit in visits])[order],
+                    parent_id=join(parents)[order] if parents else None,
+                    start_ns=join([visit.requests.start_ns for visit in visits])[order],
+                    end_ns=end_ns[order],
+                    failed=join([visit.outcome.failed for visit in visits])[order],
+                    ordinal=_ordinals(visits)[order] if shape.numbered else None,
+                    local=tuple(
+                        join([visit.local[index] for visit in visits])[order]
+                        for index in range(len(shape.links))
+                    ),
+                ),
+            )
+
     def _walk_roots(self) -> None:
-        roots = self.plan.roots
-        everything = Requests(ALL, self.arrival_ns, None)
+        roots, traces = self._plan.roots, self._traces
+        everything = Requests(ALL, traces.arrival_ns, None)
         if len(roots) == 1:
-            self.failed = self._visit(roots[0], everything).failed
+            traces.failed = self._visit(roots[0], everything).failed
             return
-        words = draws.draw_words(self.trace_key, self.plan.root_purpose)
-        choice = draws.draw_choices(words, self.plan.root_bounds)
+        choice = self._plan.choose_roots(traces.trace_key)
         for index, site in enumerate(roots):
             these = (choice == index).nonzero()[0]
             if these.size:
-                self.failed[these] = self._visit(site, everything.some(these)).failed
+                traces.failed[these] = self._visit(site, everything.some(these)).failed
 
     def _visit(self, site: Site, requests: Requests) -> Outcome:
         """Make the spans of *site*, one for each of *requests*.
 
         Where a trace is full there is no span: it ends, well, when it starts.
         """
-        if self.spans is None:
+        if self._used is None:
             return self._request(site, requests)
-        fits = self.spans[requests.rows] < self._limit
+        fits = self._used[requests.rows] < self._limit
         if fits.all():
-            self.spans[requests.rows] += 1
+            self._used[requests.rows] += 1
             return self._request(site, requests)
-        self.cut[_take(requests.rows, (~fits).nonzero()[0])] += 1
+        self._traces.cut[_take(requests.rows, (~fits).nonzero()[0])] += 1
         outcome = Outcome(requests.start_ns.copy(), np.zeros(fits.size, np.bool_))
         these = fits.nonzero()[0]
         if these.size:
             fitting = requests.some(these)
-            self.spans[fitting.rows] += 1
+            self._used[fitting.rows] += 1
             outcome.end_ns[these], outcome.failed[these] = self._request(site, fitting)
         return outcome
 
     def _request(self, site: Site, requests: Requests) -> Outcome:
         """Ask the operation's breaker and queue, if it has any."""
-        span_id = draws.draw_words(self.trace_key[requests.rows], site.key)
+        callers = requests.parent_id
+        if callers is None:
+            callers = self._traces.trace_key[requests.rows]
+        span_id = draws.draw_ids(site.key, callers)
         if not site.operation.guarded:
             return self._span(site, requests, span_id)
         tick = self._ticks[site.operation.ref]
@@ -159,7 +190,7 @@ class Walk:
             else:
                 rejected = Outcome(outcome.end_ns[these], outcome.failed[these])
                 visit = Visit(site, some, span_id[these], rejected, ())
-                self.visits.setdefault(site.rejection(REASONS[code]), []).append(visit)
+                self._visits.setdefault(site.node.rejection(REASONS[code]), []).append(visit)
         return outcome
 
     def _admitted(self, site: Site, requests: Requests, span_id: NDArray[np.uint64]) -> Outcome:
@@ -169,14 +200,14 @@ class Walk:
             requests.start_ns - origin_ns,
             outcome.end_ns - origin_ns,
             outcome.failed,
-            self.number[requests.rows],
+            self._traces.number[requests.rows],
         )
         return outcome
 
     def _span(self, site: Site, requests: Requests, span_id: NDArray[np.uint64]) -> Outcome:
         operation = site.operation
         local = self.links.local(operation.linked, requests.rows)
-        if operation.ref in self.plan.linked:
+        if operation.ref in self._plan.linked:
             self.links.start(operation.ref, requests.rows, span_id)
         keys = operation.keys
         words = draws.draw_words(keys, span_id) if keys.size else keys
@@ -191,7 +222,7 @@ class Walk:
                 failed = failed | outcome.failed
         outcome = Outcome(cursor + (own_ns - (own_ns >> 1)), failed)
         visit = Visit(site, requests, span_id, outcome, local)
-        self.visits.setdefault(site.shape, []).append(visit)
+        self._visits.setdefault(site.node.shape, []).append(visit)
         self._pause()
         return outcome
 
@@ -206,10 +237,9 @@ class Walk:
             error_rate = min(error_rate + tick.error_add, 1.0)
         own: NDArray[np.int64] | np.int64 = np.int64(mean_ns)
         if operation.duration_word is not None:
-            drawn = draws.draw_normals(words[operation.duration_word])
-            drawn *= operation.deviation_ns
-            drawn += mean_ns
-            own = np.maximum(drawn, 0.0, out=drawn).astype(np.int64)
+            own = draws.draw_durations(
+                words[operation.duration_word], mean_ns, operation.deviation_ns
+            )
         if error_rate <= 0:
             return own, np.zeros(rows, np.bool_)
         if error_rate >= 1 or operation.error_word is None:
@@ -243,7 +273,7 @@ class Walk:
             calling = callers.some(live)
             if self._all_full(calling.rows):
                 # Visits would only be refused; without this, nested counts make sites for nothing.
-                self.cut[calling.rows] += call.count - repeat
+                self._traces.cut[calling.rows] += call.count - repeat
                 break
             if not call.awaited:
                 self._visit(site.child(index, repeat, 0), calling)
@@ -262,12 +292,12 @@ class Walk:
         todo = np.arange(calling.start_ns.size)
         for attempt in range(1 + call.retries):
             if attempt:
-                self.retries[calling.rows] += 1
+                self._traces.retries[calling.rows] += 1
             end_ns, failed = self._visit(site.child(index, repeat, attempt), calling)
             if call.timeout_ns is not None:
                 latest_ns = calling.start_ns + call.timeout_ns
                 late = end_ns > latest_ns
-                self.timeouts[_take(calling.rows, late.nonzero()[0])] += 1
+                self._traces.timeouts[_take(calling.rows, late.nonzero()[0])] += 1
                 end_ns, failed = np.minimum(end_ns, latest_ns), failed | late
             outcome.end_ns[todo], outcome.failed[todo] = end_ns, failed
             again = failed.nonzero()[0]
@@ -278,7 +308,7 @@ class Walk:
         return outcome
 
     def _all_full(self, rows: Rows) -> bool:
-        return self.spans is not None and bool((self.spans[rows] >= self._limit).all())
+        return self._used is not None and bool((self._used[rows] >= self._limit).all())
 
 
 def _take(rows: Rows, some: Rows) -> Rows:
@@ -286,3 +316,9 @@ def _take(rows: Rows, some: Rows) -> Rows:
     if isinstance(rows, slice):
         return some
     return rows if isinstance(some, slice) else rows[some]
+
+
+def _ordinals(visits: Sequence[Visit]) -> NDArray[np.int64]:
+    return np.repeat(
+        [visit.site.ordinal for visit in visits], [visit.span_id.size for visit in visits]
+    )

@@ -76,25 +76,22 @@ def guards(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def topologies(draw: st.DrawFn, *, rate: str = "100/s", guarded: bool = False) -> Topology:
+def topologies(
+    draw: st.DrawFn, *, rate: str = "100/s", guarded: bool = False, linked: bool = True
+) -> Topology:
     """Return a topology of up to six operations, each calling only later ones."""
     count = draw(st.integers(1, 6))
     refs = [f"{SERVICES[index % 3]}.op{index}" for index in range(count)]
     services: dict[str, Any] = {}
     for index, ref in enumerate(refs):
         service, name = ref.split(".")
-        operation: dict[str, Any] = {
-            "duration": draw(durations),
-            "error_rate": draw(shares),
-            "call_style": draw(st.sampled_from(["parallel", "sequential"])),
-            "attributes": draw(attributes),
-        }
+        operation = draw(plain_operations())
         if later := refs[index + 1 :]:
             operation["calls"] = draw(st.lists(calls(later), max_size=3))
         others = [other for other in refs if other != ref]
-        if others and draw(st.booleans()):
-            linked = draw(st.lists(st.sampled_from(others), max_size=2, unique=True))
-            operation["links"] = [{"ref": each, "attributes": draw(attributes)} for each in linked]
+        if linked and others and draw(st.booleans()):
+            linking = draw(st.lists(st.sampled_from(others), max_size=2, unique=True))
+            operation["links"] = [{"ref": each, "attributes": draw(attributes)} for each in linking]
         if draw(st.booleans()):
             operation["events"] = [
                 {"name": "e1", "delay": "1ms", "attributes": draw(attributes)},
@@ -109,6 +106,23 @@ def topologies(draw: st.DrawFn, *, rate: str = "100/s", guarded: bool = False) -
             service, {"operations": {}, "attributes": {"team": service, "a": "service"}}
         )
         owner["operations"][name] = operation
+    return topology(services, traffic={"rate": rate}, scenarios=draw(scenarios(refs)))
+
+
+@st.composite
+def plain_operations(draw: st.DrawFn) -> dict[str, Any]:
+    """Return the fields of an operation that calls nobody."""
+    return {
+        "duration": draw(durations),
+        "error_rate": draw(shares),
+        "call_style": draw(st.sampled_from(["parallel", "sequential"])),
+        "attributes": draw(attributes),
+    }
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, refs: list[str]) -> list[dict[str, Any]]:
+    """Return up to two scenarios that change operations of *refs*."""
     scenarios = []
     for index in range(draw(st.integers(0, 2))):
         ref = draw(st.sampled_from(refs))
@@ -124,4 +138,40 @@ def topologies(draw: st.DrawFn, *, rate: str = "100/s", guarded: bool = False) -
                 "override": {ref: override},
             }
         )
-    return topology(services, traffic={"rate": rate}, scenarios=scenarios)
+    return scenarios
+
+
+@st.composite
+def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
+    """Return a topology of layers, in which operations share their callees.
+
+    Without links. Any operation may begin a trace, whoever else calls it.
+    """
+    widths = draw(st.lists(st.integers(1, 3), min_size=2, max_size=5))
+    layers = [
+        [f"{SERVICES[(depth + index) % 3]}.op{depth}{index}" for index in range(width)]
+        for depth, width in enumerate(widths)
+    ]
+    services: dict[str, Any] = {
+        each: {"operations": {}, "baggage": draw(st.sampled_from([{}, {"from": each}]))}
+        for each in SERVICES
+    }
+    refs = [ref for layer in layers for ref in layer]
+    for depth, layer in enumerate(layers):
+        for ref in layer:
+            service, name = ref.split(".")
+            operation = draw(plain_operations())
+            if below := [each for later in layers[depth + 1 :] for each in later][:4]:
+                operation["calls"] = draw(
+                    st.lists(calls(below), min_size=fewest_calls, max_size=fewest_calls + 2)
+                )
+            if draw(st.booleans()):
+                operation["baggage_as_attributes"] = draw(st.booleans())
+            services[service]["operations"][name] = operation
+    roots = draw(st.lists(st.sampled_from(refs), max_size=2, unique=True))
+    traffic = {"rate": "100/s", "roots": dict.fromkeys({layers[0][0], *roots}, 1)}
+    return topology(
+        {name: each for name, each in services.items() if each["operations"]},
+        traffic=traffic,
+        scenarios=draw(scenarios(refs)),
+    )

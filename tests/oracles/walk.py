@@ -72,12 +72,14 @@ class ScalarWalk:
         at = draws.bounds(list(weights.values()))
         choice = int(draws.draw_choices(_word(draws.key(self.seed, "root"), self.key), at)[0])
         root = roots[choice]
-        _, failed = self._visit(root, root, "SERVER", arrival_ns, 0, {})
+        key = draws.key(self.seed, *self.places[root], "root")
+        span_id = int(draws.draw_ids(np.array([key], np.uint64), np.uint64(self.key))[0])
+        _, failed = self._visit(root, span_id, "SERVER", arrival_ns, 0, {})
         self.counts.failed_traces += failed
         self.counts.bounded += self.used >= self.limit
 
     def _visit(
-        self, ref: str, path: str, kind: str, start: int, parent: int, baggage: dict[str, str]
+        self, ref: str, span_id: int, kind: str, start: int, parent: int, baggage: dict[str, str]
     ) -> tuple[int, bool]:
         if self.used >= self.limit:
             return start, False
@@ -86,7 +88,6 @@ class ScalarWalk:
         owner = self.topology.services[service]
         own = owner.operations[name]
         effective = scenarios.effective(self.topology, ref, self.active)
-        span_id = int(_word(draws.key(self.seed, "site", path), self.key)[0])
         span = ScalarSpan(self.number, ref, kind, span_id, parent, start)
         place = (self.seed, service, name)
 
@@ -147,7 +148,9 @@ class ScalarWalk:
                 when = at
                 for attempt in range(1 + call.retries):
                     self.counts.retries += attempt > 0
-                    child = f"{path}>{identity}.{repeat}.{attempt}"
+                    place_among = repeat * (1 + call.retries) + attempt
+                    key = draws.nth(draws.key(*place, "callee", identity), place_among)
+                    child = int(draws.draw_ids(np.array([key], np.uint64), np.uint64(span_id))[0])
                     end, bad = self._visit(call.target, child, child_kind, when, span_id, visible)
                     if call.timeout is not None and end - when > call.timeout:
                         end, bad = when + call.timeout, True

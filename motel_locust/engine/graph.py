@@ -1,0 +1,130 @@
+"""A plan as tables: its nodes and the entries of their calls, one array element each.
+
+Shape words: ``nodes``; ``entries``, one per node and call of its operation. So spans of all kinds
+of nodes can be treated together, each row taking what it needs by the index of its node.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from motel_locust.engine import draws
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from motel_locust.engine.plan import CallPlan, OperationPlan, Plan
+
+# What a call wants of its caller, int8.
+NOTHING: Final = 0
+ERROR: Final = 1
+SUCCESS: Final = 2
+
+# No call waits as long.
+FOR_EVER: Final = 2**63 - 1
+
+
+class Graph:
+    """What can be reached from a plan's roots.
+
+    nodes           the nodes, roots first
+    mean_ns         int64[nodes]
+    deviation_ns    float64[nodes]
+    duration_key    uint64[nodes]    of no meaning where the deviation is 0
+    error_key       uint64[nodes]    likewise where no chance decides
+    error_below     uint64[nodes]    below it an error is drawn; 0 if never
+    breaks          bool[nodes]      whether every span breaks
+    parallel        bool[nodes]
+    first, calls    int64[nodes]     the node's entries: the first, and how many
+    target          int64[entries]   the node called
+    key             uint64[entries]  of the spans that the call makes
+    gate_key        uint64[entries]  of no meaning where ``gated`` is not set
+    gate_below      uint64[entries]
+    gated           bool[entries]    whether chance decides on the call
+    wants           int8[entries]    NOTHING, ERROR or SUCCESS
+    count, retries  int64[entries]
+    timeout_ns      int64[entries]   FOR_EVER for none
+    backoff_ns      int64[entries]
+    awaited         bool[entries]
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.nodes = [root.node for root in plan.roots]
+        index = {node: number for number, node in enumerate(self.nodes)}
+        target: list[int] = []
+        for node in self.nodes:  # grows meanwhile
+            for callee in node.callees:
+                if callee not in index:
+                    index[callee] = len(self.nodes)
+                    self.nodes.append(callee)
+                target.append(index[callee])
+        self._tabulate_nodes([node.operation for node in self.nodes])
+        owners = [node.operation for node in self.nodes for _ in node.operation.calls]
+        entries = [call for node in self.nodes for call in node.operation.calls]
+        self.target = np.array(target, np.int64)
+        self._tabulate_entries(owners, entries)
+        self._preceding: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+
+    def _tabulate_nodes(self, operations: list[OperationPlan]) -> None:
+        self.mean_ns = np.array([each.mean_ns for each in operations], np.int64)
+        self.deviation_ns = np.array([each.deviation_ns for each in operations], np.float64)
+        rates = [each.error_rate for each in operations]
+        self.duration_key = _keys((each, each.duration_word) for each in operations)
+        self.error_key = _keys((each, each.error_word) for each in operations)
+        self.error_below = np.array([draws.threshold(max(rate, 0.0)) for rate in rates], np.uint64)
+        self.breaks = np.array([rate >= 1 for rate in rates])
+        self.parallel = np.array([each.parallel for each in operations])
+        self.calls = np.array([len(each.calls) for each in operations], np.int64)
+        self.first = self.calls.cumsum() - self.calls
+        self.all_vary = bool((self.deviation_ns > 0).all())
+        self.any_varies = bool((self.deviation_ns > 0).any())
+        self.any_fails = bool(self.error_below.any())
+
+    def _tabulate_entries(self, owners: list[OperationPlan], calls: list[CallPlan]) -> None:
+        pairs = list(zip(owners, calls, strict=True))
+        self.key = np.array([call.key for call in calls], np.uint64)
+        self.gate_key = _keys((owner, call.gate) for owner, call in pairs)
+        self.gate_below = np.array([call.below for call in calls], np.uint64)
+        self.gated = np.array([call.gate is not None for call in calls], np.bool_)
+        wanted = {None: NOTHING, True: ERROR, False: SUCCESS}
+        self.wants = np.array([wanted[call.wants_error] for call in calls], np.int8)
+        self.count = np.array([call.count for call in calls], np.int64)
+        self.retries = np.array([call.retries for call in calls], np.int64)
+        timeouts = [FOR_EVER if call.timeout_ns is None else call.timeout_ns for call in calls]
+        self.timeout_ns = np.array(timeouts, np.int64)
+        self.backoff_ns = np.array([call.backoff_ns for call in calls], np.int64)
+        self.awaited = np.array([call.awaited for call in calls], np.bool_)
+        self.any_gated = bool(self.gated.any())
+        self.any_wants = bool(self.wants.any())
+        self.any_counts = bool((self.count != 1).any())
+        self.any_retries = bool(self.retries.any())
+        self.any_timeouts = bool((self.timeout_ns < FOR_EVER).any())
+        self.all_awaited = bool(self.awaited.all())
+
+    def preceding(self, ref: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many spans of *ref* precede those of each entry, and how many each brings.
+
+        Where all calls occur; int64[entries] both: among the descendants of the entry's caller, and
+        for one span that the entry makes.
+        """
+        if ref not in self._preceding:
+            weights, before, brought = self._plan.spans_of(ref), [], []
+            for node in self.nodes:
+                passed = 0
+                for call in node.operation.calls:
+                    before.append(passed)
+                    brought.append(weights[call.target])
+                    passed += call.attempts * weights[call.target]
+            self._preceding[ref] = np.array(before, np.int64), np.array(brought, np.int64)
+        return self._preceding[ref]
+
+
+def _keys(places: Iterable[tuple[OperationPlan, int | None]]) -> NDArray[np.uint64]:
+    """Return the key in row *word* of each operation's keys, 0 where there is none."""
+    found = [0 if word is None else operation.keys[word, 0] for operation, word in places]
+    return np.array(found, np.uint64)
