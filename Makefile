@@ -37,13 +37,13 @@ check: $(VENV)/.installed-dev ## format, lint, types, import direction
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.installed-bench ## run the benchmarks
+bench: $(VENV)/.installed-dev ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
 # In an environment of its own: one that is in use would hand on versions that it happens to have.
 lock: ## write requirements.lock anew, with the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv --clear build/lock
-	build/lock/bin/python -m pip install --quiet '.[bench]'
+	build/lock/bin/python -m pip install --quiet '.[dev]'
 	build/lock/bin/python -m pip freeze --exclude motel-locust > requirements.lock
 	rm -rf build/lock
 

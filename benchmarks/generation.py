@@ -2,90 +2,136 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.trace import SpanKind
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from benchmarks.sdk import Sdk
 from motel_locust.engine.engine import Engine
 from motel_locust.otlp.allocator import keep_memory
-from motel_locust.otlp.parcels import BatchEncoder
+from motel_locust.otlp.bodies import BodyBuilder
+from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
 from motel_locust.topology.reading import read_topology
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
+    from motel_locust.engine.columns import Batch
+
+ROOT = Path(__file__).parent.parent
+SIX_ATTRIBUTES = ROOT / "benchmarks" / "topologies" / "six-attributes.yaml"
+TOPOLOGIES = (
+    ROOT / "topologies" / "four-services.yaml",
+    SIX_ATTRIBUTES,
+    ROOT / "benchmarks" / "topologies" / "wide.yaml",
+    ROOT / "topologies" / "shop.yaml",
+)
 SECOND_NS = 1_000_000_000
+EPOCH_NS = 1_700_000_000 * SECOND_NS
+RATE_PER_S = 1_000_000.0
+"""Traces. So many that one tick, all that a topology with state walks at once, fills a batch."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Speed:
-    """Spans per second of one core, walked alone and walked and encoded."""
+    """Spans per second of one core: walked; walked, encoded and joined to bodies; by the SDK."""
 
     name: str
     walked_per_s: float
     encoded_per_s: float
     bytes_per_span: float
+    sdk_per_s: float
+    times_sdk: float
 
 
-def measure(path: Path, *, spans: int = 4_000_000) -> Speed:
-    """Return the speed of the engine on the topology at *path*, over about *spans* spans."""
-    keep_memory()
-    topology = read_topology(str(path)).topology
-    speeds = []
-    size = made = 0
-    for encodes in (False, True):
-        engine = Engine(topology, seed=1, epoch_ns=0, rate_per_s=1_000_000.0)
-        encoder = BatchEncoder({name: {} for name in topology.services})
-        engine.join(0, 0)
-        for batch in (engine.walk(SECOND_NS) for _ in range(5)):  # templates and plans are made
-            encoder.encode(batch)
-        size = made = 0
-        began = time.process_time()
-        while made < spans:
-            batch = engine.walk(engine.walked_ns + SECOND_NS)
-            made += sum(part.spans for part in batch.counts)
-            if encodes:
-                size += sum(parcel.size for parcel in encoder.encode(batch))
-        speeds.append(made / (time.process_time() - began))
-    return Speed(path.stem, speeds[0], speeds[1], size / made)
+class Stream:
+    """The spans of a topology, batch after batch, on their way into bodies."""
+
+    def __init__(self, path: Path, *, body_bytes: int = DEFAULT_MAX_BYTES) -> None:
+        keep_memory()
+        topology = read_topology(str(path)).topology
+        self._engine = Engine(topology, seed=1, epoch_ns=EPOCH_NS, rate_per_s=RATE_PER_S)
+        self._engine.join(0, 0)
+        self._encoder = BatchEncoder(
+            {name: each.resource_attributes for name, each in topology.services.items()},
+            max_body_bytes=body_bytes,
+        )
+        self._body_bytes = body_bytes
+
+    def walk(self) -> Batch:
+        """Return the next batch."""
+        return self._engine.walk(self._engine.walked_ns + SECOND_NS)
+
+    def bodies(self, batch: Batch) -> Iterator[tuple[bytes, int]]:
+        """Return the bodies of *batch*, each with the number of its spans."""
+        body = BodyBuilder(self._encoder.heads)
+        for parcel in self._encoder.encode(batch):
+            if body.spans and body.size + parcel.size > self._body_bytes:
+                yield body.build(), body.spans
+                body = BodyBuilder(self._encoder.heads)
+            body.add(parcel)
+        yield body.build(), body.spans
 
 
-class _Encoding(SpanExporter):
-    """Encodes batches of 512 spans, as the SDK's own batch processor hands them out."""
+class Lap(NamedTuple):
+    """CPU time of some batches."""
 
-    def __init__(self) -> None:
-        self._spans: list[ReadableSpan] = []
-
-    def export(self, spans) -> SpanExportResult:
-        self._spans += spans
-        if len(self._spans) >= 512:
-            encode_spans(self._spans).SerializeToString()
-            self._spans.clear()
-        return SpanExportResult.SUCCESS
+    spans: int
+    size: int
+    walk_s: float
+    encode_s: float
 
 
-def measure_sdk(*, traces: int = 5_000) -> float:
-    """Return the spans per second of one core at which the SDK makes and encodes the same spans.
+def measure_all() -> list[Speed]:
+    """Return the speed of every topology."""
+    return [measure(path) for path in TOPOLOGIES]
 
-    The tree and the attributes are those of ``topologies/four-services.yaml``, their values fixed.
+
+def measure(path: Path, *, spans: int = 500_000, laps: int = 9) -> Speed:
+    """Return the speed of the topology at *path*: medians of *laps*, each of about *spans* spans.
+
+    The laps of engine and SDK take turns, so that what slows down the machine slows down both. The
+    SDK makes the spans of one body again and again.
     """
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(_Encoding()))
-    tracer = provider.get_tracer("benchmark")
-    began = time.process_time()
-    for _ in range(traces):
-        with tracer.start_as_current_span("GET /api/users", kind=SpanKind.SERVER) as span:
-            span.set_attribute("http.request.method", "GET")
-            span.set_attribute("http.response.status_code", 200)
-            with tracer.start_as_current_span("query", kind=SpanKind.CLIENT) as query:
-                query.set_attribute("db.system", "postgresql")
-                with tracer.start_as_current_span("execute", kind=SpanKind.CLIENT) as execute:
-                    execute.set_attribute("db.rows", 50)
-            with tracer.start_as_current_span("get", kind=SpanKind.CLIENT) as get:
-                get.set_attribute("cache.hit", value=True)
-    return 4 * traces / (time.process_time() - began)
+    stream = Stream(path)
+    _lap(stream, spans)  # templates and plans are made, batches have found their size
+    content, _ = next(stream.bodies(stream.walk()))
+    sdk = Sdk(ExportTraceServiceRequest.FromString(content))
+    sdk.run()
+    ours, theirs = [], []
+    for _ in range(laps):
+        gc.collect()
+        ours.append(_lap(stream, spans))
+        gc.collect()
+        began_s = time.process_time()
+        sdk.run()
+        theirs.append(len(sdk.spans) / (time.process_time() - began_s))
+    encoded_per_s = median(lap.spans / (lap.walk_s + lap.encode_s) for lap in ours)
+    return Speed(
+        name=path.stem,
+        walked_per_s=median(lap.spans / lap.walk_s for lap in ours),
+        encoded_per_s=encoded_per_s,
+        bytes_per_span=sum(lap.size for lap in ours) / sum(lap.spans for lap in ours),
+        sdk_per_s=median(theirs),
+        times_sdk=encoded_per_s / median(theirs),
+    )
+
+
+def _lap(stream: Stream, spans: int) -> Lap:
+    made = size = 0
+    walk_s = encode_s = 0.0
+    while made < spans:
+        began_s = time.process_time()
+        batch = stream.walk()
+        walked_s = time.process_time()
+        for content, count in stream.bodies(batch):
+            made += count
+            size += len(content)
+        walk_s += walked_s - began_s
+        encode_s += time.process_time() - walked_s
+    return Lap(made, size, walk_s, encode_s)

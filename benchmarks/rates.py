@@ -1,136 +1,131 @@
-"""Rates asked and reached: whole runs of Locust against an endpoint, one after the other."""
+"""Rates asked and reached, and what they cost beside a Locust process that does nothing.
+
+An idle process runs all the while, so that its cost is that of the same seconds: what a wake-up
+costs changes from minute to minute by more than the figures that matter here.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.request
-from contextlib import contextmanager
+import statistics
+from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
-from motel_locust.otlp.receiver_process import start_receiver
+from benchmarks import others
+from benchmarks.endpoints import COLLECTOR, DISCARD, STDOUT, networked, running
+from benchmarks.runs import idle_run, options, run
+from benchmarks.table import Table, count, millis, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-ROOT = Path(__file__).parent.parent
-TOPOLOGY = ROOT / "topologies" / "four-services.yaml"
-USERS = 10
+    from benchmarks.endpoints import Endpoint
+    from benchmarks.runs import Finished
+    from benchmarks.samples import Window
+
+RATES = (100, 1_000, 5_000, 10_000, 50_000, 100_000)
+
+ROUNDS = {100: 3, 1_000: 3}
+"""How often a rate is run, else once: the smaller the cost, the more it scatters."""
+
+KEPT_UP = 0.95
+"""Below this share of the rate, or of the spans, an endpoint does not keep up."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reached:
-    """One run: what was asked for, what came, and what it cost.
+    """One rate: what was asked for, what came, and what it cost; medians where there are rounds.
 
-    ``due`` is the integral of the rate over the time that was released; ``arrivals`` may differ
-    from it by one for each user. ``cpu`` is in cores, of Locust's process alone, between the first
-    third of the run and its end.
+    CPU is in cores, of each process alone. ``added_cpu`` is that of the run less that of the idle
+    process in the same seconds.
     """
 
     endpoint: str
-    users: int
     asked_per_s: float
-    elapsed_s: float
-    due: float
-    arrivals: int
+    """Traces per second, as the next."""
+    reached_per_s: float
     spans: int
+    """All spans of the last round, drain included."""
     accepted: int
     lag_max_s: float
     cpu: float
+    idle_cpu: float
+    added_cpu: float
+    endpoint_cpu: float
 
-
-def run(endpoint: str, host: str, per_s: float, *, seconds: float, users: int = USERS) -> Reached:
-    """Run the four services at *per_s* traces per second in one headless Locust process."""
-    with tempfile.TemporaryDirectory() as directory:
-        summary = Path(directory) / "summary.json"
-        command = [
-            *(sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "topology.py")),
-            *("--topology", str(TOPOLOGY), "--host", host, "--headless", "--only-summary"),
-            *("--users", str(users), "--spawn-rate", str(users)),
-            *("--run-time", f"{seconds + 1:.0f}s", "--summary", str(summary)),
-            *("--rate", f"{per_s:.0f}/s", "--rate-per", "cluster", "--max-loss", "1"),
-        ]
-        process = subprocess.Popen(
-            command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    @property
+    def kept_up(self) -> bool:
+        """Whether the generator let out what was asked for, and the endpoint took it."""
+        return (
+            self.reached_per_s >= KEPT_UP * self.asked_per_s
+            and self.accepted >= KEPT_UP * self.spans
         )
-        cpu = _cpu(process, after_s=1 + seconds / 3, for_s=seconds / 2)
-        process.wait()
-        found = json.loads(summary.read_text())
-    simulation, ledger = found["simulation"], found["ledger"]["traces"]
-    elapsed_s = simulation["simulated_ms"] / 1000
+
+
+def measure_all(*, seconds: float) -> list[Reached]:
+    """Return the figures of every endpoint and rate, up to the first that it does not keep up with.
+
+    What an endpoint does not keep up with is in the list too.
+    """
+    rows = []
+    places = [nullcontext(DISCARD), nullcontext(STDOUT), *map(running, networked())]
+    with idle_run() as idle:
+        for place in places:
+            with place as endpoint:
+                for per_s in RATES:
+                    rows.append(measure(endpoint, per_s, idle, seconds=seconds))
+                    if not rows[-1].kept_up:
+                        break
+    return rows
+
+
+def measure(
+    endpoint: Endpoint, per_s: float, idle: Callable[[Window], Window], *, seconds: float
+) -> Reached:
+    """Return the figures of one rate; *idle* gives what the idle process did in a window."""
+    rounds: list[tuple[Finished, float]] = []
+    for _ in range(ROUNDS.get(int(per_s), 1)):
+        finished = run(endpoint, options(per_s), seconds=seconds)
+        rounds.append((finished, idle(finished.window).cpu))
+    last = rounds[-1][0].ledger
     return Reached(
-        endpoint=endpoint,
-        users=users,
+        endpoint=endpoint.name,
         asked_per_s=per_s,
-        elapsed_s=elapsed_s,
-        due=per_s * elapsed_s,
-        arrivals=simulation["traces"],
-        spans=ledger["generated"],
-        accepted=ledger["accepted"],
-        lag_max_s=found["lag_s"]["max"],
-        cpu=cpu,
+        reached_per_s=statistics.median(each.window.traces_per_s for each, _ in rounds),
+        spans=last["generated"],
+        accepted=last["accepted"],
+        lag_max_s=max(each.lag_max_s for each, _ in rounds),
+        cpu=statistics.median(each.window.cpu for each, _ in rounds),
+        idle_cpu=statistics.median(idle_cpu for _, idle_cpu in rounds),
+        added_cpu=statistics.median(each.window.cpu - idle_cpu for each, idle_cpu in rounds),
+        endpoint_cpu=statistics.median(each.window.endpoint_cpu for each, _ in rounds),
     )
 
 
-def _cpu(process: subprocess.Popen[bytes], *, after_s: float, for_s: float) -> float:
-    """Return the cores that *process* uses for *for_s* seconds, beginning *after_s* from now."""
-    watched = psutil.Process(process.pid)
-    time.sleep(after_s)
-    before, began_s = watched.cpu_times(), time.monotonic()
-    time.sleep(for_s)
-    after, ended_s = watched.cpu_times(), time.monotonic()
-    used_s = after.user + after.system - before.user - before.system
-    return used_s / (ended_s - began_s)
-
-
-@contextmanager
-def receiver() -> Iterator[str]:
-    """Run the built-in receiver; give its endpoint."""
-    running = start_receiver()
-    try:
-        yield running.endpoint
-    finally:
-        running.stop()
-
-
-@contextmanager
-def collector(program: str) -> Iterator[str]:
-    """Run the Collector *program* with the nop exporter; give its endpoint."""
-    port, health = 14318, 14133
-    config = {
-        "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{port}"}}}},
-        "exporters": {"nop": {}},
-        "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
-        "service": {
-            "extensions": ["health_check"],
-            "telemetry": {"metrics": {"level": "none"}, "logs": {"level": "error"}},
-            "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["nop"]}},
-        },
+def _motel_cpu(row: Reached) -> float | None:
+    """Return what motel published for the same rate and endpoint."""
+    profile = {
+        STDOUT.name: others.MOTEL_STDOUT_CPU,
+        COLLECTOR: others.MOTEL_OTLP_CPU,
     }
-    process = subprocess.Popen([program, "--config", f"yaml:{json.dumps(config)}"])
-    try:
-        _wait_for(f"http://127.0.0.1:{health}/")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    return profile.get(row.endpoint, {}).get(row.asked_per_s)
 
 
-def _wait_for(url: str, *, within_s: float = 20) -> None:
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+def table(rows: list[Reached]) -> Table:
+    """Return *rows* as a table."""
+    return Table(
+        (
+            *("endpoint", "traces/s asked", "reached", "spans", "accepted", "greatest lag"),
+            *("CPU", "idle Locust", "added", "CPU of the endpoint", "motel's CPU, published"),
+        ),
+        [
+            (
+                *(row.endpoint, count(row.asked_per_s), count(row.reached_per_s)),
+                *(count(row.spans), count(row.accepted), millis(row.lag_max_s)),
+                *(percent(row.cpu, 1), percent(row.idle_cpu, 1), percent(row.added_cpu, 1)),
+                percent(row.endpoint_cpu, 1) if row.endpoint_cpu else "",
+                percent(motel) if (motel := _motel_cpu(row)) else "",
+            )
+            for row in rows
+        ],
+    )

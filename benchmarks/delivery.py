@@ -1,0 +1,116 @@
+"""How near a run comes to its endpoint's own ceiling.
+
+The ceiling is what a process reaches that sends bodies made beforehand, and so does nothing but
+send. The two take turns, as the machine's speed varies, and each is compared with its neighbour.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.diary import diary_environment
+from benchmarks.endpoints import GRPC, HTTP, RECEIVER, networked, running
+from benchmarks.runs import FULL, SETTLE_S, run, started, wait_for_window
+from benchmarks.table import Table, count, percent
+
+if TYPE_CHECKING:
+    from benchmarks.endpoints import Endpoint
+    from benchmarks.samples import Window
+
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Spans per second that an endpoint accepted, and the cores that it took, medians of rounds."""
+
+    endpoint: str
+    protocol: str
+    compression: str
+    canned_per_s: float
+    ours_per_s: float
+    ratio: float
+    """Ours to canned, median of the rounds' ratios."""
+    canned_cpu: float
+    canned_endpoint_cpu: float
+    cpu: float
+    endpoint_cpu: float
+
+
+def measure_all(*, seconds: float) -> list[Delivered]:
+    """Return the figures of every endpoint, protocol and compression."""
+    ways = [(HTTP, "none"), (HTTP, "gzip"), (HTTP, "zstd"), (GRPC, "none")]
+    return [
+        measure(name, protocol, compression, seconds=seconds)
+        for name in networked()
+        for protocol, compression in ways
+    ]
+
+
+def measure(name: str, protocol: str, compression: str, *, seconds: float) -> Delivered:
+    """Return the figures of the endpoint called *name*."""
+    pairs = []
+    for _ in range(ROUNDS):
+        windows = []
+        for send in (_canned, _ours):
+            # A receiver remembers traces; each run gets a fresh one.
+            with running(name) as endpoint:
+                windows.append(send(endpoint, protocol, compression, seconds))
+        pairs.append(windows)
+    canned, ours = zip(*pairs, strict=True)
+    return Delivered(
+        name,
+        protocol,
+        compression,
+        canned_per_s=statistics.median(each.accepted_per_s for each in canned),
+        ours_per_s=statistics.median(each.accepted_per_s for each in ours),
+        ratio=statistics.median(
+            each.accepted_per_s / ceiling.accepted_per_s for ceiling, each in pairs
+        ),
+        canned_cpu=statistics.median(each.cpu for each in canned),
+        canned_endpoint_cpu=statistics.median(each.endpoint_cpu for each in canned),
+        cpu=statistics.median(each.cpu for each in ours),
+        endpoint_cpu=statistics.median(each.endpoint_cpu for each in ours),
+    )
+
+
+def _ours(endpoint: Endpoint, protocol: str, compression: str, seconds: float) -> Window:
+    asked = (*FULL, "--otlp-compression", compression)
+    return run(endpoint, asked, seconds=seconds, protocol=protocol).window
+
+
+def _canned(endpoint: Endpoint, protocol: str, compression: str, seconds: float) -> Window:
+    command = [
+        *(sys.executable, "-m", "gevent.monkey", "--module", "benchmarks.canned"),
+        *(endpoint.addresses[protocol], protocol, compression),
+        "renewed" if endpoint.name == RECEIVER else "same",
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        extra = diary_environment(directory, endpoint_pid=endpoint.pid, ticker=False)
+        with started(command, directory, extra) as process:
+            return wait_for_window(process, directory, settle_s=SETTLE_S, seconds=seconds)
+
+
+def table(rows: list[Delivered]) -> Table:
+    """Return *rows* as a table."""
+    return Table(
+        (
+            *("endpoint", "protocol", "compression", "canned, spans/s", "ours, spans/s", "ratio"),
+            *("CPU canned", "of its endpoint", "CPU ours", "of its endpoint"),
+        ),
+        [
+            (
+                *(row.endpoint, row.protocol, row.compression),
+                *(count(row.canned_per_s), count(row.ours_per_s), f"{row.ratio:.2f}"),
+                *(percent(row.canned_cpu), percent(row.canned_endpoint_cpu)),
+                *(percent(row.cpu), percent(row.endpoint_cpu)),
+            )
+            for row in rows
+        ],
+    )
