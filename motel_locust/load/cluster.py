@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent.event import Event
 from locust.runners import STATE_MISSING
 
-from motel_locust.load.figures import Figures
+from motel_locust.load.figures import Figures, Report
 from motel_locust.topology.reading import Source
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ class MasterExchange(Alone):
     def _on_report(self, client_id: str, data: dict[str, Any]) -> None:
         report, run = data.get(KEY), self._generator.run
         if report and run and report["run"] == run.name:
-            self._generator.reports[client_id] = Figures.from_message(report["figures"])
+            known = self._generator.reports.get(client_id, Report())
+            figures = Figures.from_message(report["figures"])
+            self._generator.reports[client_id] = replace(known, figures=figures)
 
     def _share_out(self) -> None:
         """Tell the workers how many users there are, again and again while it changes."""

@@ -11,18 +11,20 @@ from __future__ import annotations
 import math
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
+from motel_locust.engine.statistics import Outgoing, Statistics
 from motel_locust.otlp.bodies import BodyBuilder
 from motel_locust.otlp.delivery import Body
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from motel_locust.engine.engine import Engine
+    from motel_locust.engine.statistics import OperationCounts
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.parcels import BatchEncoder, Parcel
 
@@ -30,6 +32,15 @@ if TYPE_CHECKING:
 # begins again while this many ticks are still filed, so that it makes none of them late.
 MOST_TICKS_AHEAD: Final = 100
 LEAST_TICKS_AHEAD: Final = 12
+
+
+class Filed(NamedTuple):
+    """A parcel that waits for its tick, and the batch that it is of."""
+
+    parcel: Parcel
+    batch: Outgoing
+    begun: int
+    """The tick from which on its traces began; a change of users there undoes it."""
 
 
 class Feed:
@@ -63,7 +74,9 @@ class Feed:
         self._flush_interval_s = flush_interval_s
         self._worker, self._stride = worker, stride
         self._shared: int | None = None
-        self._filed: dict[int, list[Parcel]] = {}
+        self._filed: dict[int, list[Filed]] = {}
+        self._outgoing: set[Outgoing] = set()
+        self._statistics = Statistics()
         self._ahead = 1
         self._body = BodyBuilder(encoder.heads)
         self._released_s = 0.0
@@ -102,10 +115,14 @@ class Feed:
             enough_ns += min(self._ahead // 4, LEAST_TICKS_AHEAD) * TICK_NS
         if self._engine.walked_ns >= enough_ns:
             return False
+        begun = self._engine.walked_ns // TICK_NS
         batch = self._engine.walk((tick + self._ahead) * TICK_NS, pause)
+        outgoing = Outgoing(batch)
         for parcel in self._encoder.encode(batch, pause):
             release = (parcel.release_ns - self._epoch_ns) // TICK_NS
-            self._filed.setdefault(max(release, tick), []).append(parcel)
+            # In real time a batch is of one tick, and leaves in many.
+            filed = Filed(parcel, outgoing, begun if self._realtime else release)
+            self._filed.setdefault(max(release, tick), []).append(filed)
         if self._engine.walked_ns >= enough_ns:
             self._ahead = min(2 * self._ahead, MOST_TICKS_AHEAD)
         return True
@@ -125,7 +142,7 @@ class Feed:
         for filed in sorted(self._filed):
             if at_s(filed) >= due_s:
                 break
-            size += sum(parcel.size for parcel in self._filed[filed])
+            size += sum(each.parcel.size for each in self._filed[filed])
             if size > DEFAULT_MAX_BYTES:
                 return at_s(filed)
             due_s = min(due_s, at_s(filed) + self._flush_interval_s)
@@ -139,8 +156,13 @@ class Feed:
             due_s: When it was due; a body's time begins with this.
             now_s: The present; a body that is cut has its time to be acknowledged from here.
         """
-        for parcel in self._filed.pop(tick, ()):
+        for parcel, batch, _ in self._filed.pop(tick, ()):
             self._take(parcel, due_s, now_s)
+            if batch.release(parcel.release_ns):
+                batch.count(self._statistics)
+                self._outgoing.discard(batch)
+            else:
+                self._outgoing.add(batch)
 
     def flush(self, now_s: float) -> None:
         """Cut the body that is being built if it has waited long enough."""
@@ -152,11 +174,22 @@ class Feed:
         for tick in sorted(self._filed) if self._realtime else ():
             self.release(tick, now_s, now_s)
         self._filed.clear()
+        self._forget_batches()
         self._cut(now_s)
 
     def asked_per_s(self, tick: int) -> float:
         """Return the traces per second that the users ask for at *tick*."""
         return self._engine.rate(tick * TICK_NS)
+
+    def scenarios(self, tick: int) -> tuple[str, ...]:
+        """Return the names of the scenarios that are active at *tick*, in merge order."""
+        return self._engine.scenarios(tick * TICK_NS)
+
+    def operations(self) -> Mapping[str, OperationCounts]:
+        """Return what was released of each operation."""
+        for batch in self._outgoing:
+            batch.count(self._statistics)
+        return self._statistics.operations()
 
     @contextmanager
     def _change(self, tick: int) -> Iterator[None]:
@@ -165,8 +198,17 @@ class Feed:
         yield
         if self._engine.walked_ns < walked_ns:
             for late in [filed for filed in self._filed if filed >= tick]:
-                del self._filed[late]
+                kept = [each for each in self._filed.pop(late) if each.begun < tick]
+                if kept:
+                    self._filed[late] = kept
+            self._forget_batches()
         self._ahead = 1
+
+    def _forget_batches(self) -> None:
+        """Count what was let out of batches, of which nothing is filed any more."""
+        for batch in self._outgoing:
+            batch.count(self._statistics)
+        self._outgoing.clear()
 
     def _row(self, user: int) -> int:
         # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.

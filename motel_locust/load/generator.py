@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gevent.event import Event
@@ -17,7 +18,8 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING, LocalRunner, MasterRun
 
 from motel_locust.load.cluster import Alone
 from motel_locust.load.feeds import build_feeds
-from motel_locust.load.figures import Figures, total
+from motel_locust.load.figures import THIS_PROCESS, Figures, Report, total
+from motel_locust.load.footprint import Footprint
 from motel_locust.load.options import run_options
 from motel_locust.load.pump import Pump
 from motel_locust.load.release import Release
@@ -60,7 +62,7 @@ class Generator:
         sources: The topologies that are known here, by the hash of their text.
         run: The run that is going on, or the last one.
         pump: What generates here; None on a master, and before the first run.
-        reports: On a master, the latest figures of each worker for this run, by its id.
+        reports: On a master, what it knows of each worker that took part in this run, by its id.
         receiver: The built-in receiver, where this process started it.
         troubles: Why processes could not take part in this run, or not to its end.
         ending: Whether the run has ended and deliveries are still under way.
@@ -74,11 +76,12 @@ class Generator:
         self.sources: dict[str, Source] = {}
         self.run: Run | None = None
         self.pump: Pump | None = None
-        self.reports: dict[str, Figures] = {}
+        self.reports: dict[str, Report] = {}
         self.receiver: RunningReceiver | None = None
         self.troubles: list[str] = []
         self.ending = False
         self._arrived = Event()
+        self._footprint = Footprint()
 
     @classmethod
     def of(cls, environment: Environment) -> Generator:
@@ -119,7 +122,7 @@ class Generator:
     def enter(self, run: Run) -> None:
         """Take part in *run*: from now on users generate, once the topologies are here."""
         self.leave_run()
-        self.troubles = []
+        self.troubles, self._footprint = [], Footprint()
         options, ledger = run_options(run.options), Ledger()
         self.run = run
         self.pump = Pump(
@@ -170,8 +173,10 @@ class Generator:
     def figures(self) -> Figures:
         """Return the figures of this run, on a master those of the whole cluster."""
         if isinstance(self.environment.runner, MasterRunner):
-            return total(self.reports.values())
-        return self.pump.figures() if self.pump is not None else Figures()
+            return total(self.reports)
+        own = self.pump.figures() if self.pump is not None else Figures()
+        own = replace(own, cpu=self._footprint.cpu, rss_bytes=self._footprint.rss_bytes)
+        return total({THIS_PROCESS: Report(own)})
 
     @property
     def running(self) -> bool:

@@ -11,6 +11,7 @@ import logging
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import gevent
@@ -18,6 +19,7 @@ from locust.log import greenlet_exception_logger
 
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
+from motel_locust.engine.statistics import total_by_operation
 from motel_locust.load.figures import Figures
 
 if TYPE_CHECKING:
@@ -143,6 +145,7 @@ class Pump:
         """Return what happened so far."""
         feeds = self._feeds.values()
         ended_s = self._ended_s or self._release.now_s()
+        scenarios = (feed.scenarios(self._tick) for feed in feeds if not self._stopping)
         return Figures(
             ledger=self._ledger,
             counts=sum((feed.counts for feed in feeds), Counts()),
@@ -155,6 +158,8 @@ class Pump:
             queued_bytes=sum(exporter.size for exporter in self._exporters()),
             simulated_ns=(self._tick - self._first_tick) * TICK_NS,
             elapsed_ns=int((ended_s - self._began_s) * 1e9) if self._began_s else 0,
+            operations=total_by_operation(feed.operations() for feed in feeds),
+            scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))),
         )
 
     def _run(self) -> None:

@@ -7,7 +7,7 @@ import msgpack
 import pytest
 
 from motel_locust.engine.columns import Counts
-from motel_locust.load.figures import Figures, total
+from motel_locust.load.figures import Figures, Report, total
 from motel_locust.load.run import Part, Run
 from motel_locust.load.summary import loss_problem, summary, table, write_summary
 from motel_locust.load.web import Meter
@@ -44,10 +44,9 @@ def test_figures_and_runs_travel_as_messages() -> None:
 
 
 def test_the_total_adds_counts_and_takes_the_greatest_lag() -> None:
-    both = total([
-        figures(accepted=4, users=2, lag_ns=5, elapsed_ns=10**9),
-        figures(accepted=12, dropped=4, users=3, lag_ns=9, elapsed_ns=2 * 10**9),
-    ])  # fmt: skip
+    one = figures(accepted=4, users=2, lag_ns=5, elapsed_ns=10**9)
+    other = figures(accepted=12, dropped=4, users=3, lag_ns=9, elapsed_ns=2 * 10**9)
+    both = total({"one": Report(one), "other": Report(other)})
     assert both.ledger["traces"].as_dict() == {
         "generated": 20, "accepted": 16, "rejected": 0, "failed": 0, "dropped": 4, "pending": 0,
         "ambiguous": 0,
@@ -57,7 +56,7 @@ def test_the_total_adds_counts_and_takes_the_greatest_lag() -> None:
 
 
 def test_nobody_is_a_total_too() -> None:
-    assert total([]).counts == Counts()
+    assert total({}).counts == Counts()
 
 
 def test_the_summary_holds_both_sides_under_their_names(tmp_path: Path) -> None:
