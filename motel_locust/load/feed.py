@@ -103,6 +103,18 @@ class Feed:
                 self._engine.share(users, tick * TICK_NS)
                 self._shared = users
 
+    def pass_over(self, tick: int, until: int) -> None:
+        """Let nothing arrive from *tick*, the first one that was not released, to before *until*.
+
+        :meth:`finish` comes first, unless nothing was walked yet.
+        """
+        start_ns = tick * TICK_NS
+        if self._realtime:
+            # What was walked of this tick has left with the traces that were begun.
+            start_ns = max(start_ns, self._engine.walked_ns)
+        self._engine.pass_over(start_ns, until * TICK_NS)
+        self._ahead = 1
+
     def walk(self, tick: int, pause: Callable[[], object]) -> bool:
         """Walk a stretch and return True, unless all that leaves until *tick* is filed already.
 

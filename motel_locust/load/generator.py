@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gevent.event import Event
-from locust.runners import STATE_RUNNING, STATE_SPAWNING, LocalRunner, MasterRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, LocalRunner, MasterRunner
 
 from motel_locust.load.cluster import Alone
 from motel_locust.load.feeds import build_feeds
@@ -25,6 +25,7 @@ from motel_locust.load.pump import Pump
 from motel_locust.load.release import Release
 from motel_locust.load.run import KEY, STRIDE, Run
 from motel_locust.load.stats import log_items
+from motel_locust.load.worker import WorkerExchange
 from motel_locust.otlp.ledger import Ledger
 from motel_locust.otlp.receiver_process import start_receiver
 from motel_locust.otlp.settings import SettingsError
@@ -61,6 +62,7 @@ class Generator:
         prepared: The run that may begin next, if somebody has checked it.
         sources: The topologies that are known here, by the hash of their text.
         run: The run that is going on, or the last one.
+        release: What time it is in that run.
         pump: What generates here; None on a master, and before the first run.
         reports: On a master, what it knows of each worker that took part in this run, by its id.
         receiver: The built-in receiver, where this process started it.
@@ -75,6 +77,7 @@ class Generator:
         self.prepared: Preparation | None = None
         self.sources: dict[str, Source] = {}
         self.run: Run | None = None
+        self.release = Release(0)
         self.pump: Pump | None = None
         self.reports: dict[str, Report] = {}
         self.receiver: RunningReceiver | None = None
@@ -108,6 +111,7 @@ class Generator:
             options=options,
             environ=preparation.environ,
         )
+        self.release = Release(self.run.epoch_ns)
         self.reports, self.troubles = {}, []
         if self.environment.parsed_options is not None:
             vars(self.environment.parsed_options)[KEY] = self.run.message()
@@ -124,9 +128,9 @@ class Generator:
         self.leave_run()
         self.troubles, self._footprint = [], Footprint()
         options, ledger = run_options(run.options), Ledger()
-        self.run = run
+        self.run, self.release = run, Release(run.epoch_ns)
         self.pump = Pump(
-            Release(run.epoch_ns),
+            self.release,
             lambda: self._feeds(run, ledger),
             ledger=ledger,
             wait_on_full=options.on_full == "wait",
@@ -219,12 +223,15 @@ class Generator:
         there are no feeds.
         """
         try:
-            worker = self._worker()
             topologies = {
                 part.sha256: parse_topology(self._source(part.sha256)).topology
                 for part in run.parts
             }
-            return build_feeds(run, topologies, ledger, worker=worker, on_settled=self._log)
+            # Last, as what it waits for may take its time, and the time read here is used at once.
+            self._enter_cluster(run)
+            return build_feeds(
+                run, topologies, ledger, worker=self.exchange.place, on_settled=self._log
+            )
         except (SettingsError, TopologyError) as error:
             self.exchange.tell(str(error))
             return {}
@@ -236,13 +243,12 @@ class Generator:
             self._arrived.clear()
         return self.sources[sha256]
 
-    def _worker(self) -> int:
-        """Return the index of this process in its cluster."""
+    def _enter_cluster(self, run: Run) -> None:
+        """Take a place in the cluster, and know what time it is there."""
         # A worker can be told to spawn before its runner's constructor has returned.
-        while self.environment.runner is None:
+        while run.stride > 1 and not isinstance(self.exchange, WorkerExchange):
             self._arrived.wait(ASK_AGAIN_S)
-        assert isinstance(self.environment.runner, LocalRunner | WorkerRunner)
-        return self.environment.runner.worker_index
+        self.exchange.enter(run, self.release)
 
     def _log(self, settled: Settled) -> None:
         losses = {

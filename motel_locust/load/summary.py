@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from motel_locust.load.figures import LOST
 from motel_locust.load.stats import NAMES
 from motel_locust.otlp.ledger import COUNTS
 
@@ -83,6 +84,16 @@ def loss_problem(figures: Figures, max_loss: float) -> str:
         f"lost or unreported: {lost:,} of {generated:,} items, {lost / generated:.4%};"
         f" --max-loss allows {max_loss:.4%}"
     )
+
+
+def lost_workers(figures: Figures) -> list[str]:
+    """Return what is to be said of each worker that went away without its last report."""
+    return [
+        f"worker {worker.name} was lost: {worker.unreported:,} of the items that it reported are"
+        " unreported, and what it did after its last report is not in these sums"
+        for worker in figures.workers.values()
+        if worker.state == LOST
+    ]
 
 
 RARE: Final = (
