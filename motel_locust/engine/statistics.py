@@ -61,20 +61,25 @@ class Durations:
         return _sum((self, other))
 
     def message(self) -> list[int]:
-        """Return the first cell and the spans of all cells from there to the last one."""
-        if not self.cells:
-            return []
-        first, last = min(self.cells), max(self.cells)
-        # Neighbours without their numbers take a third of the bytes of a mapping.
-        return [first, *(self.cells.get(cell, 0) for cell in range(first, last + 1))]
+        """Return the spans of one cell after the other, ``-n`` in place of n empty ones."""
+        # A third of the bytes of a mapping, as most cells have neighbours.
+        told, following = [], 0
+        for cell, spans in self.cells.items():
+            if cell > following:
+                told.append(following - cell)
+            told.append(spans)
+            following = cell + 1
+        return told
 
     @classmethod
     def from_message(cls, message: Sequence[int]) -> Durations:
         """Return the durations in a *message*."""
-        if not message:
-            return cls()
-        first, *spans = message
-        return cls({cell: n for cell, n in enumerate(spans, first) if n})
+        cells, cell = {}, 0
+        for told in message:
+            if told > 0:
+                cells[cell] = told
+            cell += max(1, -told)
+        return cls(cells)
 
 
 @dataclass(frozen=True, slots=True)
