@@ -20,8 +20,10 @@ from motel_locust.load.cluster import Alone
 from motel_locust.load.feeds import build_feeds
 from motel_locust.load.figures import THIS_PROCESS, Figures, Report, total
 from motel_locust.load.footprint import Footprint
+from motel_locust.load.history import History
 from motel_locust.load.options import run_options
 from motel_locust.load.pump import Pump
+from motel_locust.load.recorder import Recorder
 from motel_locust.load.release import Release
 from motel_locust.load.run import KEY, STRIDE, Run
 from motel_locust.load.stats import log_items
@@ -65,6 +67,7 @@ class Generator:
         release: What time it is in that run.
         pump: What generates here; None on a master, and before the first run.
         reports: On a master, what it knows of each worker that took part in this run, by its id.
+        recorder: Keeps the history of this run, where it is looked at; None before the first run.
         receiver: The built-in receiver, where this process started it.
         troubles: Why processes could not take part in this run, or not to its end.
         ending: Whether the run has ended and deliveries are still under way.
@@ -80,6 +83,7 @@ class Generator:
         self.release = Release(0)
         self.pump: Pump | None = None
         self.reports: dict[str, Report] = {}
+        self.recorder: Recorder | None = None
         self.receiver: RunningReceiver | None = None
         self.troubles: list[str] = []
         self.ending = False
@@ -115,6 +119,9 @@ class Generator:
         self.reports, self.troubles = {}, []
         if self.environment.parsed_options is not None:
             vars(self.environment.parsed_options)[KEY] = self.run.message()
+        if self.recorder is not None:
+            self.recorder.stop()
+        self.recorder = Recorder(self)
         return self.run
 
     def forget_run(self) -> None:
@@ -181,6 +188,11 @@ class Generator:
         own = self.pump.figures() if self.pump is not None else Figures()
         own = replace(own, cpu=self._footprint.cpu, rss_bytes=self._footprint.rss_bytes)
         return total({THIS_PROCESS: Report(own)})
+
+    @property
+    def history(self) -> History:
+        """What this run was like over time."""
+        return self.recorder.history if self.recorder is not None else History()
 
     @property
     def running(self) -> bool:

@@ -45,7 +45,7 @@ from motel_locust.load.preparation import (
 from motel_locust.load.run import KEY, Run
 from motel_locust.load.stats import foreign_errors
 from motel_locust.load.summary import loss_problem, lost_workers, table, write_summary
-from motel_locust.load.web import add_tab, refuse_wrong_starts
+from motel_locust.load.web import add_tab, refuse_wrong_starts, with_telemetry
 from motel_locust.load.worker import WorkerExchange
 from motel_locust.otlp.allocator import keep_memory
 
@@ -162,11 +162,13 @@ def on_test_stop(environment: Environment, **_: Any) -> None:
     run = generator.run
     if run is None or isinstance(environment.runner, WorkerRunner):
         return
+    if generator.recorder is not None:
+        generator.recorder.stop()
     figures = generator.figures()
     console.info("\n%s\n", table(run, figures))
     if path := run_options(run.options).summary:
         try:
-            write_summary(path, run, figures)
+            write_summary(path, run, figures, generator.history)
         except OSError as error:
             generator.exchange.tell(f"--summary: {path} cannot be written: {error.strerror}")
     if given_options(environment).get("csv_prefix"):
@@ -221,7 +223,9 @@ def write_report(environment: Environment) -> None:
     options = environment.parsed_options
     if options is not None and options.html_file:
         process_html_filename(options)
-        report = get_html_report(environment, show_download_link=False)
+        report = with_telemetry(
+            get_html_report(environment, show_download_link=False), Generator.of(environment)
+        )
         path = Path(options.html_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(report, encoding="utf-8")
