@@ -8,6 +8,7 @@ middle is at most 1.6 % off. Histograms of any parts add up to that of the whole
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -142,22 +143,25 @@ class Outgoing:
             )
             for each in batch.columns
         ]
-        self._edges_ns, self._rows = batch.edges_ns, batch.rows
+        self._edges_ns: list[int] = batch.edges_ns.tolist()
+        self._rows = batch.rows
         self._released_ns, self._counted = -1, 0  # before any Unix time, so nothing
 
     def release(self, edge_ns: int) -> bool:
         """Let the part leave that begins at *edge_ns*; return whether it was the last one."""
         self._released_ns = edge_ns
-        return bool(edge_ns == self._edges_ns[-1])
+        return edge_ns == self._edges_ns[-1]
 
     def count(self, statistics: Statistics) -> None:
         """Count what has left since the last time."""
-        released = int(self._edges_ns.searchsorted(self._released_ns, "right"))
-        if released == self._counted:
-            return
-        edges = self._rows[:, [self._counted, released]].tolist()
-        for (ref, durations, failed), (start, stop) in zip(self._columns, edges, strict=True):
-            if start < stop:
+        released = bisect_right(self._edges_ns, self._released_ns)
+        if released - self._counted == len(self._edges_ns):  # most batches leave at once
+            for column in self._columns:
+                statistics.add(*column)
+        elif released > self._counted:
+            starts, stops = self._rows[:, [self._counted, released]].T.tolist()
+            for column, start, stop in zip(self._columns, starts, stops, strict=True):
+                ref, durations, failed = column
                 statistics.add(ref, durations[start:stop], failed[start:stop])
         self._counted = released
 
@@ -174,7 +178,8 @@ class Statistics:
         durations  float32[rows]  in ns; kept for a while, not written to
         failed     bool[rows]
         """
-        self._tallies[ref].add(durations, failed)
+        if durations.size:
+            self._tallies[ref].add(durations, failed)
 
     def operations(self) -> dict[str, OperationCounts]:
         """Return the counts by operation."""

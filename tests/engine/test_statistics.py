@@ -39,7 +39,7 @@ def counted(duration_ns: list[float], *, failed: int = 0) -> OperationCounts:
     statistics.add(
         "web.get", np.array(duration_ns, np.float32), np.arange(len(duration_ns)) < failed
     )
-    return statistics.operations()["web.get"]
+    return statistics.operations().get("web.get", OperationCounts())
 
 
 @settings(deadline=None)
