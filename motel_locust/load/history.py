@@ -106,6 +106,7 @@ class History:
     """The samples of one run. ``delay_s`` is how far it stays behind the clock.
 
     Attributes:
+        closed: Whether the run is over.
         spells: When scenarios were active, in the order of their beginnings; the last ones.
     """
 
@@ -115,22 +116,42 @@ class History:
         self._older: list[Sample] = []
         self._recent: deque[Sample] = deque([Sample()])
         self._step_s = STEP_S
-        self._closed = False
-        self._heard_s = 0.0
+        self.closed = False
+        self._observed_s = 0.0
         self.spells: deque[Spell] = deque(maxlen=SPELLS)
 
     def observe(self, at_s: float, parts: Mapping[str, Figures]) -> None:
-        """Take in the figures of each process at *at_s*, which is later than the last time."""
-        self._hear(at_s, parts)
+        """Take in the figures of all processes at *at_s*, and let the history go on by a step."""
+        for process, figures in parts.items():
+            self.hear(at_s, process, figures)
+        for scenario in dict.fromkeys(name for each in parts.values() for name in each.scenarios):
+            self._extend(scenario, at_s)
+        self._observed_s = at_s
         self._append(at_s - self._delay_s)
+
+    def hear(self, at_s: float, process: str, figures: Figures) -> None:
+        """Take in the figures that one *process* has at *at_s*; its instants do not descend."""
+        sample = Sample.of(at_s, figures)
+        reports = self._reports.setdefault(process, deque())
+        if not reports:  # it began since it was last looked for, or a report ago
+            since_s = at_s - max(self._delay_s, STEP_S)
+            reports.append(Sample(max(self._recent[-1].at_s, since_s)))
+        if at_s <= reports[-1].at_s:
+            reports[-1] = sample
+        elif _values(sample) != _values(reports[-1]) or at_s - reports[-1].at_s >= self._delay_s:
+            reports.append(sample)
+        until_s = at_s - self._delay_s - PRESENT_S
+        while len(reports) > 2 and reports[1].at_s <= until_s:
+            reports.popleft()
 
     def close(self, at_s: float, parts: Mapping[str, Figures]) -> None:
         """Take in the last figures, those of the run's end, and catch up with the clock."""
-        self._hear(at_s, parts)
+        for process, figures in parts.items():
+            self.hear(at_s, process, figures)
         while (next_s := self._recent[-1].at_s + STEP_S) < at_s:
             self._append(next_s)
         self._append(at_s)
-        self._closed = True
+        self.closed = True
 
     def samples(self) -> list[Sample]:
         """Return all samples that are kept, in order; the first is the run's beginning."""
@@ -146,12 +167,12 @@ class History:
 
     def present(self) -> Rates:
         """Return how fast things go now, over the last seconds; not at all after the end."""
-        return _present([self._recent[-1]] if self._closed else self._recent)
+        return _present([self._recent[-1]] if self.closed else self._recent)
 
     def present_of(self, process: str) -> Rates:
         """Return how fast things go on one process, by its last reports."""
         reports = self._reports.get(process)
-        return _present(reports if reports and not self._closed else [Sample()])
+        return _present(reports if reports and not self.closed else [Sample()])
 
     def as_dict(self) -> dict[str, list[float]]:
         """Return the rates over time as columns, for JSON."""
@@ -161,32 +182,10 @@ class History:
             for each in fields(Rates)
         }
 
-    def _hear(self, at_s: float, parts: Mapping[str, Figures]) -> None:
-        for process, figures in parts.items():
-            reports = self._reports.setdefault(process, deque())
-            sample = Sample.of(at_s, figures)
-            if not reports:  # it began since it was last looked for, or a report ago
-                since_s = at_s - max(self._delay_s, STEP_S)
-                reports.append(Sample(max(self._recent[-1].at_s, since_s)))
-            same = _values(sample) == _values(reports[-1])
-            if not same or at_s - reports[-1].at_s >= self._delay_s:
-                if at_s > reports[-1].at_s:
-                    reports.append(sample)
-                else:
-                    reports[-1] = sample
-            until_s = at_s - self._delay_s - PRESENT_S
-            while len(reports) > 2 and reports[1].at_s <= until_s:
-                reports.popleft()
-
-        scenarios = dict.fromkeys(name for each in parts.values() for name in each.scenarios)
-        for name in scenarios:
-            self._extend(name, at_s)
-        self._heard_s = at_s
-
     def _extend(self, scenario: str, at_s: float) -> None:
         """Note that *scenario* is active at *at_s*."""
         for index, spell in enumerate(self.spells):
-            if spell.scenario == scenario and spell.to_s == self._heard_s:
+            if spell.scenario == scenario and spell.to_s == self._observed_s:
                 self.spells[index] = Spell(scenario, spell.from_s, at_s)
                 return
         self.spells.append(Spell(scenario, at_s, at_s))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from motel_locust.load.charts import CHARTS, POINTS, clock, number
-from motel_locust.load.tables import TABLES, Cell, Column, Table
+from motel_locust.load.tables import TABLES, Cell, Column, Table, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +43,9 @@ def pieces(
 def report_section(run: Run, figures: Figures, history: History, *, dark: bool = False) -> str:
     """Return what is added to Locust's HTML report: no script, nothing to fetch."""
     style = (STATIC / "telemetry.css").read_text(encoding="utf-8")
+    theme = "dark" if dark else "light"
     return (
-        f'<style>{style}</style><section class="motel" data-theme="{"dark" if dark else "light"}">'
+        f'<style>{style}</style><section class="motel report" data-theme="{theme}">'
         f"<h1>Telemetry</h1>{''.join(pieces(run, figures, history))}</section>"
     )
 
@@ -60,11 +61,16 @@ def _tiles(figures: Figures, history: History) -> Iterator[str]:
     ledgers = [figures.ledger[signal] for signal in figures.ledger]
     generated = sum(each.generated for each in ledgers)
     lost = sum(each.lost for each in ledgers)
-    yield _tile("Asked", number(figures.asked_per_s), "traces/s")
-    yield _tile("Reached", number(present.traces_per_s), "traces/s")
-    yield _tile("Spans", number(present.spans_per_s), "per second")
+    if history.closed:
+        traces, spans = figures.counts.traces, figures.counts.spans
+        yield _tile("Traces", _short(traces), f"{number(ratio(traces, seconds))}/s on average")
+        yield _tile("Spans", _short(spans), f"{number(ratio(spans, seconds))}/s on average")
+    else:
+        yield _tile("Asked", number(figures.asked_per_s), "traces/s")
+        yield _tile("Reached", number(present.traces_per_s), "traces/s")
+        yield _tile("Spans", number(present.spans_per_s), "per second")
     yield _tile("Accepted", _short(sum(each.accepted for each in ledgers)), "items")
-    share = f"{lost / generated:.2%} of all" if generated else "of all"
+    share = f"{ratio(lost, generated):.2%} of all"
     yield _tile("Lost", _short(lost), share, alarming=bool(lost))
     yield _tile("Lag", number(figures.lag_ns / 1e9), f"s, at most {figures.lag_max_ns / 1e9:.3f}")
     yield _tile("Queue", number(figures.queued_bytes / 2**20), "MiB")

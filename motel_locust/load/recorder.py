@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from locust.runners import MasterRunner
@@ -27,17 +27,24 @@ class Recorder:
         self._began_s = time.monotonic()
         self.history = History(delay_s=REPORT_S if self._of_cluster else 0.0)
         self._greenlet = gevent.spawn(self._watch)
+        generator.environment.events.worker_report.add_listener(self._on_report)
 
     def stop(self) -> None:
         """Close the history with the run's last figures; harmless a second time."""
         if self._greenlet:
             self._greenlet.kill()
+            self._generator.environment.events.worker_report.remove_listener(self._on_report)
             self.history.close(self._now_s(), self._parts())
 
     def _watch(self) -> None:
         while True:
             gevent.sleep(STEP_S)
             self.history.observe(self._now_s(), self._parts())
+
+    def _on_report(self, client_id: str, **_: Any) -> None:
+        # Heard after the master itself; when a report came matters to the rate up to it.
+        if report := self._generator.reports.get(client_id):
+            self.history.hear(self._now_s(), client_id, report.present)
 
     def _now_s(self) -> float:
         return time.monotonic() - self._began_s

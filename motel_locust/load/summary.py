@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.load.figures import LOST
 from motel_locust.load.stats import NAMES
-from motel_locust.load.tables import operations_table, workers_table
+from motel_locust.load.tables import operations_table, ratio, workers_table
 from motel_locust.otlp.ledger import COUNTS
 
 if TYPE_CHECKING:
@@ -128,10 +128,10 @@ def _simulation(run: Run, figures: Figures) -> dict[str, Any]:
         **asdict(counts),
         "elapsed_ms": figures.elapsed_ns // 1_000_000,
         "simulated_ms": figures.simulated_ns // 1_000_000,
-        "traces_per_second": _ratio(counts.traces, elapsed_s),
-        "spans_per_second": _ratio(counts.spans, elapsed_s),
-        "error_rate": _ratio(counts.errors, counts.spans),
-        "trace_error_rate": _ratio(counts.failed_traces, counts.traces),
+        "traces_per_second": ratio(counts.traces, elapsed_s),
+        "spans_per_second": ratio(counts.spans, elapsed_s),
+        "error_rate": ratio(counts.errors, counts.spans),
+        "trace_error_rate": ratio(counts.failed_traces, counts.traces),
         "seed": run.seed,
         "topology_sha256": hashes[0] if len(hashes) == 1 else hashes,
     }
@@ -168,10 +168,6 @@ def _worth_naming(operations: Mapping[str, OperationCounts]) -> list[str]:
 
 FEW: Final = 14
 """So many operations are named in the console."""
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
 
 
 def _row(name: str, *cells: str, width: int = 17) -> str:

@@ -44,7 +44,7 @@ class Column:
             return value
         if self.decimals is None:
             return f"{value:,}".removesuffix(".0")
-        return f"{value * self.scale:,.{self.decimals}f}"
+        return f"{value * self.scale:z,.{self.decimals}f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +172,8 @@ def _loads(figures: Figures, history: History) -> Iterator[tuple[Cell, ...]]:
     yield "rate asked", round(figures.asked_per_s, 3), "traces/s"
     yield "rate reached", round(present.traces_per_s, 3), "traces/s"
     yield "rate reached, spans", round(present.spans_per_s, 1), "spans/s"
-    yield "average rate", round(_ratio(figures.counts.traces, seconds), 3), "traces/s"
-    yield "average rate, spans", round(_ratio(figures.counts.spans, seconds), 1), "spans/s"
+    yield "average rate", round(ratio(figures.counts.traces, seconds), 3), "traces/s"
+    yield "average rate, spans", round(ratio(figures.counts.spans, seconds), 1), "spans/s"
     yield "lag", round(figures.lag_ns / 1e9, 3), "s"
     yield "greatest lag", round(figures.lag_max_ns / 1e9, 3), "s"
     yield "queue", figures.queued_bytes, "bytes"
@@ -188,7 +188,7 @@ def _simulated(figures: Figures) -> Iterator[tuple[Cell, ...]]:
     for name, count in counts.items():
         if count or name in ("traces", "spans"):
             yield name.replace("_", " "), count, ""
-    yield "error rate", round(_ratio(counts["errors"], counts["spans"]), 6), "of the spans"
+    yield "error rate", round(ratio(counts["errors"], counts["spans"]), 6), "of the spans"
 
 
 def _described(run: Run) -> Iterator[tuple[Cell, ...]]:
@@ -198,7 +198,8 @@ def _described(run: Run) -> Iterator[tuple[Cell, ...]]:
     yield "seed", str(run.seed), ""
 
 
-def _ratio(part: float, whole: float) -> float:
+def ratio(part: float, whole: float) -> float:
+    """Return how much of the *whole* a *part* is; 0 where there is nothing."""
     return part / whole if whole else 0.0
 
 

@@ -133,7 +133,7 @@ def test_the_report_has_a_section_in_the_page_s_colours(
 ) -> None:
     browser = client(base="/load")
     report = browser.get(f"/load/stats/report?theme={theme}&download=1").text
-    section = report[report.index('<section class="motel"') :]
+    section = report[report.index('<section class="motel report"') :]
     assert f'data-theme="{theme}"' in section
     for text in ("<caption>Ledger</caption>", "cart.load", "<svg", "queue full"):
         assert text in section
@@ -142,7 +142,7 @@ def test_the_report_has_a_section_in_the_page_s_colours(
 
 
 def test_a_report_without_a_run_is_locust_s(client: Callable[..., FlaskClient]) -> None:
-    assert '<section class="motel"' not in client(ran=False).get("/stats/report").text
+    assert '<section class="motel report"' not in client(ran=False).get("/stats/report").text
 
 
 def test_topologies_are_those_beside_the_one_that_is_given(
