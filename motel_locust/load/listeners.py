@@ -92,7 +92,14 @@ def on_init(
     keep_memory()
     generator = Generator.of(environment)
     if isinstance(runner, WorkerRunner):
-        generator.exchange = WorkerExchange(generator, runner)
+        try:
+            generator.exchange = WorkerExchange(generator, runner)
+        except OSError as error:
+            sys.stderr.write(
+                f"locust: error: --heartbeat-file: {error.filename} cannot be written:"
+                f" {error.strerror}\n"
+            )
+            raise SystemExit(WRONG_INPUT) from None
         generator.exchange.ask()
         return
     classes = topology_users(environment.user_classes)

@@ -128,13 +128,15 @@ class MasterExchange(Alone):
             run = self._generator.run
             if run is None or run.name != self._attendance.run:
                 continue
-            self._look()
+            back = self._look()
             if run.options["rate_per"] == "cluster":
                 self._share_out()
             if self._generator.running and not self._generator.ending:
-                self._even_out()
+                self._even_out(back=back)
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Tell who was lost, or is back; return whether anybody is."""
+        back = False
         for worker, state in self._attendance.look(self._present()):
             if state == LOST:
                 logger.warning(
@@ -142,6 +144,8 @@ class MasterExchange(Alone):
                 )
             elif state == RUNNING:
                 logger.info("worker %s is back", worker)
+                back = True
+        return back
 
     def _share_out(self) -> None:
         """Tell the workers how many users there are, whenever that has changed."""
@@ -150,22 +154,22 @@ class MasterExchange(Alone):
             self._told = users
             self._runner.send_message("motel_share", {"run": self._attendance.run, "users": users})
 
-    def _even_out(self) -> None:
+    def _even_out(self, *, back: bool) -> None:
         """Deal the users anew if there are more or fewer than there should be.
 
         Locust does so when a worker goes missing or a new one comes, with ``--enable-rebalancing``.
-        It does not always when one quits, and never when one is back: that one's users are then
+        It does not always when one quits, and never when one is *back*: that one's users are then
         there twice (``dispatch_in_progress`` stays set after dealing anew).
         """
         runner, now_s = self._runner, time.monotonic()
         target = {name: n for name, n in runner.target_user_classes_count.items() if n}
         there = {name: n for name, n in runner.reported_user_classes_count.items() if n}
         settled = runner.state == STATE_RUNNING and runner.spawning_completed
-        if not settled or there == target:
+        if not settled or (there == target and not back):
             self._uneven_since_s = now_s
             if settled:
                 self._patience_s = UNEVEN_S
-        elif now_s - self._uneven_since_s > self._patience_s:
+        elif back or now_s - self._uneven_since_s > self._patience_s:
             logger.info("%d users of %d: dealing anew", sum(there.values()), sum(target.values()))
             self._patience_s = min(2 * self._patience_s, MOST_UNEVEN_S)
             runner.start(runner.target_user_count, runner.spawn_rate)

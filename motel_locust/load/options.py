@@ -234,6 +234,14 @@ OPTIONS: Final = (
         metavar="SECONDS",
     ),
     Option("--summary", "", "Write the run's ledger and counters as JSON", text, metavar="FILE"),
+    Option(
+        "--heartbeat-file",
+        "",
+        "A worker touches it whenever its master answers a heartbeat, so that others can see how"
+        " it is; the worker's own setting counts",
+        text,
+        metavar="FILE",
+    ),
 )
 
 

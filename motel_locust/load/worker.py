@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -66,14 +67,17 @@ class Visit:
 
 
 class WorkerExchange(Alone):
-    """A worker's end."""
+    """A worker's end. Raises OSError if its heartbeat file cannot be written."""
 
     def __init__(self, generator: Generator, runner: WorkerRunner) -> None:
         super().__init__(generator)
         self._runner = runner
         self._visit: Visit | None = None
         self._heard, self._known = True, True
+        # Read once: with the first run the master's options come to stand here.
+        self._heartbeat_file = getattr(generator.environment.parsed_options, "heartbeat_file", "")
         self._over = ""
+        self._touch()  # its runner was made, so the master has answered
         runner.register_message("motel_topology", self._on_topology)
         runner.register_message("motel_time", self._on_time)
         runner.register_message("motel_share", self._on_share)
@@ -122,6 +126,11 @@ class WorkerExchange(Alone):
 
     def _on_heartbeat(self, **_: Any) -> None:
         self._heard = self._known = True
+        self._touch()
+
+    def _touch(self) -> None:
+        if self._heartbeat_file:
+            Path(self._heartbeat_file).touch()
 
     def _on_topology(self, msg: Message, **_: Any) -> None:
         self._generator.learn(Source(msg.data["name"], msg.data["content"]))
