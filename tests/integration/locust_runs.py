@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import sys
 import time
@@ -40,6 +41,12 @@ class Finished:
         """The summary's counters of the simulation."""
         assert self.summary is not None, self.stdout + self.stderr
         return self.summary["simulation"]
+
+    @property
+    def console_total(self) -> int:
+        """The number of requests in the last table of the console."""
+        (*_, last) = re.findall(r"^ +Aggregated +(\d+) +\d+\(", self.stderr, flags=re.MULTILINE)
+        return int(last)
 
     @property
     def epoch_ns(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ def test_a_cluster_over_hosts_survives_a_cut_cable(
         *("--master", "--expect-workers", "2", "--headless", "--host", sink.endpoint),
         *("--topology", ROOT / "topologies" / "hello.yaml", "--rate", f"{rate}/s"),
         *("--users", str(users), "--spawn-rate", str(users), "--drain", "30"),
+        *("--json-file", "run"),
         env={"LOCUST_MASTER_BIND_HOST": "*", "LOCUST_MASTER_BIND_PORT": str(MASTER_PORT)},
         name="master",
         prefix=master_host.prefix,
@@ -69,6 +71,8 @@ def test_a_cluster_over_hosts_survives_a_cut_cable(
     assert {worker["state"] for worker in finished.summary["workers"]} == {"running"}
     ledger, spans = finished.ledger, sink.spans()
     assert ledger["generated"] == ledger["accepted"]
+    (row,) = json.loads((master.directory / "run.json").read_text())
+    assert row["num_requests"] == ledger["accepted"]
     assert ledger["accepted"] <= len(spans) <= ledger["accepted"] + ledger["ambiguous"]
     # A body whose answer was lost came twice; otherwise no id does.
     roots = {each.span.trace_id: each.span for each in spans if not each.span.parent_span_id}

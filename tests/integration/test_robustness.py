@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import signal
@@ -56,6 +57,7 @@ def test_the_rate_is_restored_after_a_workers_death(
         *("--topology", hello, "--host", sink.endpoint, "--headless", "--rate-per", rate_per),
         *("--rate", f"{rate}/s" if rate_per == "cluster" else f"{rate // users}/s"),
         *("--users", str(users), "--spawn-rate", str(users)),
+        *("--csv", "run", "--html", "run.html"),
         workers=3,
     )
     master = cluster.master.child
@@ -81,6 +83,13 @@ def test_the_rate_is_restored_after_a_workers_death(
     assert states(finished) == {"lost": 1, "running": 3}
     assert finished.stderr.count("was lost: ") == 1
     assert finished.stderr.count("is lost: ") == 1
+    # All reports tell the same.
+    assert finished.console_total == ledger["accepted"]
+    directory = cluster.master.directory
+    with (directory / "run_stats.csv").open(newline="") as lines:
+        rows = {row["Name"]: row for row in csv.DictReader(lines)}
+    assert int(rows["spans"]["Request Count"]) == ledger["accepted"]
+    assert f'"num_requests": {ledger["accepted"]}' in (directory / "run.html").read_text()
     # The others are as exact as ever, and so is the rate.
     seconds = roots_by_second(spans, finished)
     killed_s = (killed_ns - finished.epoch_ns) / 1e9
@@ -116,6 +125,8 @@ def test_workers_pause_without_their_master_and_serve_the_next_one(
     second.child.until(lambda: len(web.figures()["workers"]) == 2, "found by the workers")
     assert receiver.report()["spans"] == paused_at
     assert web.start(6, 6, rate="50/s")["success"]
+    # Their own engines say so: what the form changed has reached them.
+    second.child.until(lambda: float(web.telemetry()["rate asked"]) == 300, "at the new rate")
     second.child.until(lambda: receiver.report()["spans"] > paused_at + 600, "sending again")
     web.stop()
     second.child.until(lambda: web.state() == "stopped", "stopped")
