@@ -15,6 +15,7 @@ from locust.argument_parser import get_parser
 import motel_locust
 
 ROOT = Path(__file__).resolve().parents[1]
+LOCUSTS = ("master", "headless", "worker")
 PINNED = re.compile(r"[\w./-]+:\d+\.\d+\.\d+[\w.-]*")
 
 
@@ -40,7 +41,9 @@ def docker_compose_is_here() -> bool:
 if docker_compose_is_here():
 
     def test_docker_compose_accepts_the_file() -> None:
-        subprocess.run(["docker", "compose", "config", "--quiet"], cwd=ROOT, check=True)
+        for profile in ("web", "headless"):
+            command = ["docker", "compose", "--profile", profile, "config", "--quiet"]
+            subprocess.run(command, cwd=ROOT, check=True)
 
 
 def test_every_image_is_pinned(compose: dict[str, Any], dockerfile: list[str]) -> None:
@@ -66,7 +69,26 @@ def test_every_service_has_its_limits(compose: dict[str, Any]) -> None:
 def test_locust_is_watched(compose: dict[str, Any]) -> None:
     assert {name for name, each in compose["services"].items() if "healthcheck" in each} == {
         "master",
+        "headless",
         "worker",
+    }
+
+
+def test_both_variants_have_one_master_whom_the_workers_find(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    profiles = {name: each.get("profiles", []) for name, each in services.items()}
+
+    assert profiles == {
+        "master": ["web"],
+        "headless": ["headless"],
+        "worker": ["web", "headless"],
+        "collector": [],
+        "jaeger": [],
+    }
+    assert services["headless"]["networks"]["default"]["aliases"] == ["master"]
+    # The one that is not in the profile is not waited for.
+    assert services["worker"]["depends_on"] == {
+        name: {"condition": "service_healthy", "required": False} for name in ("master", "headless")
     }
 
 
@@ -75,27 +97,23 @@ def test_every_variable_is_an_option(compose: dict[str, Any], dockerfile: list[s
     assert motel_locust.TopologyUser  # its import is what adds our options to Locust's
     known = {action.env_var for action in get_parser()._actions if getattr(action, "env_var", None)}
     services = compose["services"]
-    used = {*services["master"]["environment"], *services["worker"]["environment"]}
+    used = {name for each in LOCUSTS for name in services[each]["environment"]}
     used.update(re.findall(r"(LOCUST_\w+)=", "\n".join(dockerfile)))
 
     assert used - known == set()
 
 
-def test_the_master_loads_the_collector_and_deals_anew_when_workers_change(
-    compose: dict[str, Any],
-) -> None:
-    master = compose["services"]["master"]
-    worker = compose["services"]["worker"]
+def test_the_masters_load_the_collector(compose: dict[str, Any]) -> None:
+    master, headless, worker = (compose["services"][name] for name in LOCUSTS)
 
-    assert master["command"] == ["locust", "--enable-rebalancing"]
-    assert master["environment"]["LOCUST_MODE_MASTER"] == "true"
-    assert master["environment"]["LOCUST_HOST"] == "http://collector:4318"
-    assert worker["environment"] == {
-        "LOCUST_MODE_WORKER": "true",
-        "LOCUST_MASTER_NODE_HOST": "master",
-    }
+    for each in (master, headless):
+        assert each["environment"]["LOCUST_MODE_MASTER"] == "true"
+        assert each["environment"]["LOCUST_HOST"] == "http://collector:4318"
+    assert headless["environment"]["LOCUST_HEADLESS"] == "true"
+    assert worker["environment"]["LOCUST_MODE_WORKER"] == "true"
+    assert worker["environment"]["LOCUST_MASTER_NODE_HOST"] == "master"
     # As many as the master waits for.
-    assert worker["deploy"]["replicas"] == master["environment"]["LOCUST_EXPECT_WORKERS"]
+    assert worker["deploy"]["replicas"] == headless["environment"]["LOCUST_EXPECT_WORKERS"]
 
 
 def test_nothing_is_published_beyond_this_machine(compose: dict[str, Any]) -> None:

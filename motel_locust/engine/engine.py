@@ -150,9 +150,26 @@ class Engine:
         self._go_back(at_ns)
         self._schedule.share(users, at_ns)
 
+    def pass_over(self, start_ns: int, stop_ns: int) -> None:
+        """Let nothing arrive from *start_ns*, of which nothing is released yet, to *stop_ns*.
+
+        Both are starts of ticks. What was handed out of that time already never existed. However
+        long it is, it costs nothing: a process that comes late need not walk what it has missed.
+        """
+        self._go_back(start_ns)
+        self.walked_ns = max(self.walked_ns, stop_ns)
+        self._stretches.clear()
+
     def rate(self, t_ns: int) -> float:
         """Return the traces per second that all users together make at *t_ns*."""
         return self._schedule.rate(t_ns)
+
+    def scenarios(self, t_ns: int) -> tuple[str, ...]:
+        """Return the names of the scenarios active at *t_ns*, in merge order."""
+        return tuple(
+            self.topology.scenarios[index].name or f"scenario {index + 1}"
+            for index in scenarios.active(self.topology, t_ns)
+        )
 
     def number(self, trace_id: bytes) -> int | None:
         """Return the number of the trace *trace_id*, None if this engine did not make it."""

@@ -11,18 +11,20 @@ from __future__ import annotations
 import math
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
+from motel_locust.engine.statistics import Outgoing, Statistics
 from motel_locust.otlp.bodies import BodyBuilder
 from motel_locust.otlp.delivery import Body
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from motel_locust.engine.engine import Engine
+    from motel_locust.engine.statistics import OperationCounts
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.parcels import BatchEncoder, Parcel
 
@@ -31,6 +33,15 @@ if TYPE_CHECKING:
 MOST_TICKS_AHEAD: Final = 100
 LEAST_TICKS_AHEAD: Final = 12
 MOST_BYTES_AHEAD: Final = 8 << 20
+
+
+class Filed(NamedTuple):
+    """A parcel that waits for its tick, and the batch that it is of."""
+
+    parcel: Parcel
+    batch: Outgoing
+    begun: int
+    """The tick from which on its traces began; a change of users there undoes it."""
 
 
 class Feed:
@@ -64,8 +75,10 @@ class Feed:
         self._flush_interval_s = flush_interval_s
         self._worker, self._stride = worker, stride
         self._shared: int | None = None
-        self._filed: dict[int, list[Parcel]] = {}
+        self._filed: dict[int, list[Filed]] = {}
         self._filed_bytes = 0
+        self._outgoing: set[Outgoing] = set()
+        self._statistics = Statistics()
         self._ahead = 1
         self._body = BodyBuilder(encoder.heads)
         self._released_s = 0.0
@@ -92,6 +105,18 @@ class Feed:
                 self._engine.share(users, tick * TICK_NS)
                 self._shared = users
 
+    def pass_over(self, tick: int, until: int) -> None:
+        """Let nothing arrive from *tick*, the first one that was not released, to before *until*.
+
+        :meth:`finish` comes first, unless nothing was walked yet.
+        """
+        start_ns = tick * TICK_NS
+        if self._realtime:
+            # What was walked of this tick has left with the traces that were begun.
+            start_ns = max(start_ns, self._engine.walked_ns)
+        self._engine.pass_over(start_ns, until * TICK_NS)
+        self._ahead = 1
+
     def walk(self, tick: int, pause: Callable[[], object]) -> bool:
         """Walk a stretch and return True, unless all that leaves until *tick* is filed already.
 
@@ -104,10 +129,14 @@ class Feed:
             enough_ns += min(self._ahead // 4, LEAST_TICKS_AHEAD) * TICK_NS
         if self._engine.walked_ns >= enough_ns:
             return False
+        begun = self._engine.walked_ns // TICK_NS
         batch = self._engine.walk((tick + self._ahead) * TICK_NS, pause)
+        outgoing = Outgoing(batch)
         for parcel in self._encoder.encode(batch, pause):
             release = (parcel.release_ns - self._epoch_ns) // TICK_NS
-            self._filed.setdefault(max(release, tick), []).append(parcel)
+            # In real time a batch is of one tick, and leaves in many.
+            filed = Filed(parcel, outgoing, begun if self._realtime else release)
+            self._filed.setdefault(max(release, tick), []).append(filed)
             self._filed_bytes += parcel.size
         if self._engine.walked_ns >= enough_ns:
             self._ahead = min(2 * self._ahead, MOST_TICKS_AHEAD)
@@ -128,7 +157,7 @@ class Feed:
         for filed in sorted(self._filed):
             if at_s(filed) >= due_s:
                 break
-            size += sum(parcel.size for parcel in self._filed[filed])
+            size += sum(each.parcel.size for each in self._filed[filed])
             if size > DEFAULT_MAX_BYTES:
                 return at_s(filed)
             due_s = min(due_s, at_s(filed) + self._flush_interval_s)
@@ -142,8 +171,13 @@ class Feed:
             due_s: When it was due; a body's time begins with this.
             now_s: The present; a body that is cut has its time to be acknowledged from here.
         """
-        for parcel in self._taken_out(tick):
+        for parcel, batch, _ in self._taken_out(tick):
             self._take(parcel, due_s, now_s)
+            if batch.release(parcel.release_ns):
+                batch.count(self._statistics)
+                self._outgoing.discard(batch)
+            else:
+                self._outgoing.add(batch)
 
     def flush(self, now_s: float) -> None:
         """Cut the body that is being built if it has waited long enough."""
@@ -156,11 +190,22 @@ class Feed:
             self.release(tick, now_s, now_s)
         for tick in list(self._filed):
             self._taken_out(tick)
+        self._forget_batches()
         self._cut(now_s)
 
     def asked_per_s(self, tick: int) -> float:
         """Return the traces per second that the users ask for at *tick*."""
         return self._engine.rate(tick * TICK_NS)
+
+    def scenarios(self, tick: int) -> tuple[str, ...]:
+        """Return the names of the scenarios that are active at *tick*, in merge order."""
+        return self._engine.scenarios(tick * TICK_NS)
+
+    def operations(self) -> Mapping[str, OperationCounts]:
+        """Return what was released of each operation."""
+        for batch in self._outgoing:
+            batch.count(self._statistics)
+        return self._statistics.operations()
 
     @contextmanager
     def _change(self, tick: int) -> Iterator[None]:
@@ -169,18 +214,28 @@ class Feed:
         yield
         if self._engine.walked_ns < walked_ns:
             for late in [filed for filed in self._filed if filed >= tick]:
-                self._taken_out(late)
+                self._taken_out(late, from_tick=tick)
+            self._forget_batches()
         self._ahead = 1
+
+    def _forget_batches(self) -> None:
+        """Count what was let out of batches, of which nothing is filed any more."""
+        for batch in self._outgoing:
+            batch.count(self._statistics)
+        self._outgoing.clear()
 
     def _row(self, user: int) -> int:
         # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.
         return user * self._stride + self._worker
 
-    def _taken_out(self, tick: int) -> list[Parcel]:
-        """Return what is filed for *tick*, which then is no longer."""
-        parcels = self._filed.pop(tick, [])
-        self._filed_bytes -= sum(parcel.size for parcel in parcels)
-        return parcels
+    def _taken_out(self, tick: int, *, from_tick: int = 0) -> list[Filed]:
+        """Return what is filed for *tick* and begun from *from_tick* on; it is no longer then."""
+        filed = self._filed.pop(tick, [])
+        if kept := [each for each in filed if each.begun < from_tick]:
+            self._filed[tick] = kept
+        taken = [each for each in filed if each.begun >= from_tick]
+        self._filed_bytes -= sum(each.parcel.size for each in taken)
+        return taken
 
     def _take(self, parcel: Parcel, due_s: float, now_s: float) -> None:
         self.counts += parcel.counts

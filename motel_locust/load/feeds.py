@@ -39,7 +39,7 @@ def build_feeds(
     an exporter: queue and connections are those of an endpoint. Raises SettingsError.
     """
     if worker >= run.stride:
-        raise SettingsError(f"worker {worker}: a master can have had {run.stride} workers in all")
+        raise SettingsError(f"{run.stride} workers have taken part in this run; no more can")
     options = run_options(run.options)
     exporters: list[tuple[Settings, Exporter]] = []
     feeds = {}

@@ -10,21 +10,26 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gevent.event import Event
-from locust.runners import STATE_RUNNING, STATE_SPAWNING, LocalRunner, MasterRunner, WorkerRunner
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, LocalRunner, MasterRunner
 
 from motel_locust.load.cluster import Alone
 from motel_locust.load.feeds import build_feeds
-from motel_locust.load.figures import Figures, total
+from motel_locust.load.figures import THIS_PROCESS, Figures, Report, total
+from motel_locust.load.footprint import Footprint
+from motel_locust.load.history import History
 from motel_locust.load.options import run_options
 from motel_locust.load.preparation import unwritable
 from motel_locust.load.profile import VIEWER, Profiler, of_worker
 from motel_locust.load.pump import Pump
+from motel_locust.load.recorder import Recorder
 from motel_locust.load.release import Release
 from motel_locust.load.run import KEY, STRIDE, Run
 from motel_locust.load.stats import log_items
+from motel_locust.load.worker import WorkerExchange
 from motel_locust.otlp.ledger import Ledger
 from motel_locust.otlp.receiver_process import start_receiver
 from motel_locust.otlp.settings import SettingsError
@@ -62,8 +67,10 @@ class Generator:
         prepared: The run that may begin next, if somebody has checked it.
         sources: The topologies that are known here, by the hash of their text.
         run: The run that is going on, or the last one.
+        release: What time it is in that run.
         pump: What generates here; None on a master, and before the first run.
-        reports: On a master, the latest figures of each worker for this run, by its id.
+        reports: On a master, what it knows of each worker that took part in this run, by its id.
+        recorder: Keeps the history of this run, where it is looked at; None before the first run.
         receiver: The built-in receiver, where this process started it.
         receiver_endpoint: The one of its endpoints that was last sent to.
         troubles: Why processes could not take part in this run, or not to its end.
@@ -77,14 +84,17 @@ class Generator:
         self.prepared: Preparation | None = None
         self.sources: dict[str, Source] = {}
         self.run: Run | None = None
+        self.release = Release(0)
         self.pump: Pump | None = None
-        self.reports: dict[str, Figures] = {}
+        self.reports: dict[str, Report] = {}
+        self.recorder: Recorder | None = None
         self.receiver: RunningReceiver | None = None
         self.receiver_endpoint = ""
         self.troubles: list[str] = []
         self.ending = False
         self._arrived = Event()
         self._profiler: Profiler | None = None
+        self._footprint = Footprint()
 
     @classmethod
     def of(cls, environment: Environment) -> Generator:
@@ -111,9 +121,13 @@ class Generator:
             options=options,
             environ=preparation.environ,
         )
+        self.release = Release(self.run.epoch_ns)
         self.reports, self.troubles = {}, []
         if self.environment.parsed_options is not None:
             vars(self.environment.parsed_options)[KEY] = self.run.message()
+        if self.recorder is not None:
+            self.recorder.stop()
+        self.recorder = Recorder(self)
         return self.run
 
     def forget_run(self) -> None:
@@ -125,11 +139,11 @@ class Generator:
     def enter(self, run: Run) -> None:
         """Take part in *run*: from now on users generate, once the topologies are here."""
         self.leave_run()
-        self.troubles = []
+        self.troubles, self._footprint = [], Footprint()
         options, ledger = run_options(run.options), Ledger()
-        self.run = run
+        self.run, self.release = run, Release(run.epoch_ns)
         self.pump = Pump(
-            Release(run.epoch_ns),
+            self.release,
             lambda: self._feeds(run, ledger),
             ledger=ledger,
             wait_on_full=options.on_full == "wait",
@@ -177,8 +191,15 @@ class Generator:
     def figures(self) -> Figures:
         """Return the figures of this run, on a master those of the whole cluster."""
         if isinstance(self.environment.runner, MasterRunner):
-            return total(self.reports.values())
-        return self.pump.figures() if self.pump is not None else Figures()
+            return total(self.reports)
+        own = self.pump.figures() if self.pump is not None else Figures()
+        own = replace(own, cpu=self._footprint.cpu, rss_bytes=self._footprint.rss_bytes)
+        return total({THIS_PROCESS: Report(own)})
+
+    @property
+    def history(self) -> History:
+        """What this run was like over time."""
+        return self.recorder.history if self.recorder is not None else History()
 
     @property
     def running(self) -> bool:
@@ -232,13 +253,15 @@ class Generator:
         there are no feeds.
         """
         try:
-            worker = self._worker()
-            self._begin_profile(run, worker)
             topologies = {
                 part.sha256: parse_topology(self._source(part.sha256)).topology
                 for part in run.parts
             }
-            return build_feeds(run, topologies, ledger, worker=worker, on_settled=self._log)
+            # Last, as what it waits for may take its time, and the time read here is used at once.
+            self._enter_cluster(run)
+            place = self.exchange.place
+            self._begin_profile(run, place)
+            return build_feeds(run, topologies, ledger, worker=place, on_settled=self._log)
         except (SettingsError, TopologyError) as error:
             self.exchange.tell(str(error))
             return {}
@@ -275,13 +298,12 @@ class Generator:
             self._arrived.clear()
         return self.sources[sha256]
 
-    def _worker(self) -> int:
-        """Return the index of this process in its cluster."""
+    def _enter_cluster(self, run: Run) -> None:
+        """Take a place in the cluster, and know what time it is there."""
         # A worker can be told to spawn before its runner's constructor has returned.
-        while self.environment.runner is None:
+        while run.stride > 1 and not isinstance(self.exchange, WorkerExchange):
             self._arrived.wait(ASK_AGAIN_S)
-        assert isinstance(self.environment.runner, LocalRunner | WorkerRunner)
-        return self.environment.runner.worker_index
+        self.exchange.enter(run, self.release)
 
     def _log(self, settled: Settled) -> None:
         losses = {

@@ -31,8 +31,8 @@ from locust.exception import StopTest
 from locust.html import get_html_report, process_html_filename
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
-from motel_locust.load.cluster import MasterExchange, WorkerExchange
 from motel_locust.load.generator import Generator
+from motel_locust.load.master import MasterExchange
 from motel_locust.load.options import add_options, run_options
 from motel_locust.load.preparation import (
     Preparation,
@@ -44,8 +44,9 @@ from motel_locust.load.preparation import (
 )
 from motel_locust.load.run import KEY, Run
 from motel_locust.load.stats import foreign_errors
-from motel_locust.load.summary import loss_problem, table, write_summary
-from motel_locust.load.web import add_tab, refuse_wrong_starts
+from motel_locust.load.summary import loss_problem, lost_workers, table, write_summary
+from motel_locust.load.web import add_tab, refuse_wrong_starts, with_telemetry
+from motel_locust.load.worker import WorkerExchange
 from motel_locust.otlp.allocator import keep_memory
 
 if TYPE_CHECKING:
@@ -91,7 +92,14 @@ def on_init(
     keep_memory()
     generator = Generator.of(environment)
     if isinstance(runner, WorkerRunner):
-        generator.exchange = WorkerExchange(generator, runner)
+        try:
+            generator.exchange = WorkerExchange(generator, runner)
+        except OSError as error:
+            sys.stderr.write(
+                f"locust: error: --heartbeat-file: {error.filename} cannot be written:"
+                f" {error.strerror}\n"
+            )
+            raise SystemExit(WRONG_INPUT) from None
         generator.exchange.ask()
         return
     classes = topology_users(environment.user_classes)
@@ -99,6 +107,10 @@ def on_init(
         return
     if isinstance(runner, MasterRunner):
         generator.exchange = MasterExchange(generator, runner)
+        if environment.parsed_options is not None:
+            # A rate that was asked for is to be kept: without it a lost worker's users are missing
+            # for a minute, and of workers that come late only the first one gets any.
+            environment.parsed_options.enable_rebalancing = True
     # Before the first start: Locust sets the host of every class to --host.
     generator.hosts = {each.__name__: each.host for each in classes if each.host}
     given = given_options(environment)
@@ -159,11 +171,13 @@ def on_test_stop(environment: Environment, **_: Any) -> None:
     run = generator.run
     if run is None or isinstance(environment.runner, WorkerRunner):
         return
+    if generator.recorder is not None:
+        generator.recorder.stop()
     figures = generator.figures()
     console.info("\n%s\n", table(run, figures))
     if path := run_options(run.options).summary:
         try:
-            write_summary(path, run, figures)
+            write_summary(path, run, figures, generator.history)
         except OSError as error:
             generator.exchange.tell(f"--summary: {path} cannot be written: {error.strerror}")
     if given_options(environment).get("csv_prefix"):
@@ -193,9 +207,16 @@ def settle_exit_code(environment: Environment, generator: Generator) -> None:
     runner, run = environment.runner, generator.run
     assert runner is not None
     assert run is not None
-    problems = list(generator.troubles)
-    if loss := loss_problem(generator.figures(), run_options(run.options).max_loss):
+    problems, max_loss = list(generator.troubles), run_options(run.options).max_loss
+    figures = generator.figures()
+    if loss := loss_problem(figures, max_loss):
         problems.append(loss)
+    for problem in lost_workers(figures):
+        if max_loss:
+            logger.warning("%s", problem)
+        else:
+            # Nobody can say that nothing was lost.
+            problems.append(problem)
     for problem in problems:
         logger.error("%s", problem)
     if environment.process_exit_code is None:
@@ -211,7 +232,9 @@ def write_report(environment: Environment) -> None:
     options = environment.parsed_options
     if options is not None and options.html_file:
         process_html_filename(options)
-        report = get_html_report(environment, show_download_link=False)
+        report = with_telemetry(
+            get_html_report(environment, show_download_link=False), Generator.of(environment)
+        )
         path = Path(options.html_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(report, encoding="utf-8")

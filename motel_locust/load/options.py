@@ -245,6 +245,14 @@ OPTIONS: Final = (
         ending_in(ENDING),
         metavar="FILE.json",
     ),
+    Option(
+        "--heartbeat-file",
+        "",
+        "A worker touches it whenever its master answers a heartbeat, so that others can see how"
+        " it is; the worker's own setting counts",
+        text,
+        metavar="FILE",
+    ),
 )
 
 

@@ -11,6 +11,7 @@ import logging
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import gevent
@@ -18,6 +19,7 @@ from locust.log import greenlet_exception_logger
 
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
+from motel_locust.engine.statistics import total_by_operation
 from motel_locust.load.figures import Figures
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ USERS_AT_ONCE: Final = 500
 
 # Users come and go between so many ticks, if the process is far behind.
 TICKS_AT_ONCE: Final = 10
+
+# An alarm ends a pause; this is how often the pump looks whether it went unheard.
+HELD_S: Final = 1.0
 
 # A settled delivery wakes the pump when there is room again; this is for what settles unheard.
 ROOM_S: Final = 0.05
@@ -86,7 +91,8 @@ class Pump:
         self._first_tick = self._tick = self._last_tick = 0
         self._slice_s = self._began_s = self._ended_s = 0.0
         self._lag_max_ns, self._lagging = 0, False
-        self._stopping, self._deadline_s = False, 0.0
+        self._held = self._stopping = False
+        self._deadline_s = 0.0
         self._greenlet: Greenlet[..., None] | None = None
 
     def start(self) -> Greenlet[..., None]:
@@ -118,6 +124,16 @@ class Pump:
             self._shares, self._shares_changed = dict(users), True
             self._release.alarm()
 
+    def hold(self) -> None:
+        """Generate nothing until :meth:`resume`; what was begun is delivered."""
+        self._held = True
+        self._release.alarm()
+
+    def resume(self) -> None:
+        """Go on at the present: what was due in between is not made up for, and is no lag."""
+        self._held = False
+        self._release.alarm()
+
     def drain(self) -> None:
         """End the run: begin no trace, end those that were begun, deliver, close the ledger.
 
@@ -143,6 +159,7 @@ class Pump:
         """Return what happened so far."""
         feeds = self._feeds.values()
         ended_s = self._ended_s or self._release.now_s()
+        scenarios = (feed.scenarios(self._tick) for feed in feeds if not self._stopping)
         return Figures(
             ledger=self._ledger,
             counts=sum((feed.counts for feed in feeds), Counts()),
@@ -150,40 +167,66 @@ class Pump:
             asked_per_s=0.0
             if self._stopping
             else sum(feed.asked_per_s(self._tick) for feed in feeds),
-            lag_ns=0 if self._stopping else self._lag_ns(),
+            lag_ns=0 if self._idle else self._lag_ns(),
             lag_max_ns=self._lag_max_ns,
             queued_bytes=sum(exporter.size for exporter in self._exporters()),
             simulated_ns=(self._tick - self._first_tick) * TICK_NS,
             elapsed_ns=int((ended_s - self._began_s) * 1e9) if self._began_s else 0,
+            operations=total_by_operation(feed.operations() for feed in feeds),
+            scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))),
         )
 
     def _run(self) -> None:
         self._feeds = self._build()
         if not self._feeds:
             return
-        # A process that comes late enters at the present; nothing is made up for.
-        self._first_tick = self._tick = max(0, self._release.due() + 1)
+        self._enter_present()
         self._began_s = self._slice_s = self._release.now_s()
         try:
             while not self._stopping:
                 self._generate()
-                self._release.wait_until(self._due_s())
+                if self._held:
+                    self._pause()
+                else:
+                    self._release.wait_until(self._due_s())
                 self._slice_s = self._release.now_s()
         finally:
             self._stopping, self._ended_s = True, self._release.now_s()
             self._end()
 
+    @property
+    def _idle(self) -> bool:
+        return self._stopping or self._held
+
+    def _enter_present(self) -> None:
+        """Go on at the present; of what was due before, nothing is made up for."""
+        tick = max(self._tick, self._release.due() + 1)
+        for feed in self._feeds.values():
+            feed.pass_over(self._tick, tick)
+        self._first_tick += tick - self._tick
+        self._tick = tick
+
+    def _pause(self) -> None:
+        """Let traces that were begun leave whole, and wait until somebody resumes or ends it."""
+        self._let_out(self._release.due())
+        for feed in self._feeds.values():
+            feed.finish(self._release.now_s())
+            self._deliver(feed)
+        while self._held and not self._stopping:
+            self._release.wait_until(self._release.now_s() + HELD_S)
+        self._enter_present()
+
     def _generate(self) -> None:
         """Let out every tick that is due, and walk ahead for those that follow."""
-        while not self._stopping:
+        while not self._idle:
             self._watch_lag()
             due = self._release.due()
             last = min(due, self._tick + TICKS_AT_ONCE - 1)
             self._skip(last)
-            while self._tick <= last and not self._stopping:
+            while self._tick <= last and not self._idle:
                 for feed in self._feeds.values():
                     # Let out at once what was walked: a tick of a high rate may fill the memory.
-                    while not self._stopping and feed.walk(self._tick, self._give_way):
+                    while not self._idle and feed.walk(self._tick, self._give_way):
                         self._release_from(feed)
                 self._let_out(self._tick)
                 self._skip(last)
@@ -194,7 +237,7 @@ class Pump:
         for feed in self._feeds.values():
             feed.flush(self._release.now_s())
             self._deliver(feed)
-            while not self._stopping and feed.walk(self._tick, self._give_way):
+            while not self._idle and feed.walk(self._tick, self._give_way):
                 self._give_way()
 
     def _skip(self, last: int) -> None:

@@ -27,7 +27,8 @@ class Release:
     """Tells which tick is due, and waits for the next one.
 
     *epoch_ns* is Unix time. The distance to it is read from the wall clock once; from then on the
-    monotonic clock counts, so that a clock set right during a run does not move the schedule.
+    monotonic clock counts, so that a clock set right during a run does not move the schedule. Where
+    the epoch is another machine's, :meth:`begin_at` tells it in this one's monotonic time.
     """
 
     def __init__(
@@ -42,6 +43,14 @@ class Release:
         # When tick 0 is over.
         self._origin_ns = monotonic_ns() + epoch_ns - unix_ns() + TICK_NS
         self._alarm = Event()
+
+    def begin_at(self, epoch_ns: int) -> None:
+        """Let the epoch be at *epoch_ns* of the monotonic clock, from now on."""
+        self._origin_ns = epoch_ns + TICK_NS
+
+    def elapsed_ns(self) -> int:
+        """Return the time since the epoch; negative before it."""
+        return self._monotonic_ns() - self._origin_ns + TICK_NS
 
     def now_s(self) -> float:
         """Return the present instant."""

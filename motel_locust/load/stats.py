@@ -6,7 +6,7 @@ One span is one request, so that Locust's tables, charts and reports read spans 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import locust.stats
 from locust.stats import StatsError
@@ -63,6 +63,21 @@ def log_items(
         row = stats.errors.setdefault(key, StatsError(METHOD, name, error))
         row.occurred()
         row.occurrences += lost - 1
+
+
+def set_back(report: dict[str, Any], ahead_s: float) -> None:
+    """Tell a worker's *report* in the master's time, by a clock that is *ahead_s* of it.
+
+    Locust counts requests by second: with one worker ahead of the others, the current rate of all
+    would be averaged over a longer time, and read too low.
+    """
+    whole_s = round(ahead_s)
+    for entry in (*report["stats"], report["stats_total"]) if whole_s else ():
+        for name in ("num_reqs_per_sec", "num_fail_per_sec"):
+            entry[name] = {second - whole_s: n for second, n in entry[name].items()}
+        for name in ("start_time", "last_request_timestamp"):
+            if entry[name] is not None:
+                entry[name] -= whole_s
 
 
 def foreign_errors(stats: RequestStats) -> bool:

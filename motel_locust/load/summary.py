@@ -1,4 +1,4 @@
-"""What a run comes to: the ledger and the simulation's counters, for people and as JSON."""
+"""What a run comes to: the ledger, the simulation and its course, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -7,38 +7,53 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from motel_locust.load.figures import LOST
 from motel_locust.load.stats import NAMES
+from motel_locust.load.tables import operations_table, ratio, workers_table
 from motel_locust.otlp.ledger import COUNTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from motel_locust.engine.statistics import OperationCounts
     from motel_locust.load.figures import Figures
+    from motel_locust.load.history import History
     from motel_locust.load.run import Run
 
 WIDTH: Final = 13
 
 
-def summary(run: Run, figures: Figures) -> dict[str, Any]:
-    """Return everything that is known of a run that has ended, as JSON has it."""
+def summary(run: Run, figures: Figures, history: History) -> dict[str, Any]:
+    """Return everything that is known of a run, as JSON has it."""
     return {
         "ledger": figures.ledger.as_dict(),
         "losses": figures.ledger.reasons(),
         "simulation": _simulation(run, figures),
+        "operations": operations_table(figures).records(),
+        "workers": workers_table(figures, history).records(),
         "lag_s": {"max": figures.lag_max_ns / 1e9},
+        "scenarios": [asdict(spell) for spell in history.spells],
+        "history": history.as_dict(),
         "run": {
             "epoch_ns": run.epoch_ns,
             "topologies": [
-                {"user_class": each.user_class, "topology": each.source, "sha256": each.sha256}
+                {
+                    "user_class": each.user_class,
+                    "topology": each.source,
+                    "sha256": each.sha256,
+                    "endpoint": each.endpoint,
+                    "rate": each.rate,
+                    "arrivals": each.arrivals,
+                }
                 for each in run.parts
             ],
         },
     }
 
 
-def write_summary(path: str, run: Run, figures: Figures) -> None:
+def write_summary(path: str, run: Run, figures: Figures, history: History) -> None:
     """Write the summary to the file *path*; raise OSError if that cannot be done."""
-    text = json.dumps(summary(run, figures), indent=2, ensure_ascii=False)
+    text = json.dumps(summary(run, figures, history), indent=2, ensure_ascii=False)
     Path(path).write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -67,7 +82,7 @@ def table(run: Run, figures: Figures) -> str:
     happened = {name: simulation[name] for name in RARE if simulation[name]}
     if happened:
         lines.append(", ".join(f"{name} {count:,}" for name, count in happened.items()))
-    return "\n".join([*lines, f"seed {run.seed}"])
+    return "\n".join([*lines, f"seed {run.seed}", *_operations(figures)])
 
 
 def loss_problem(figures: Figures, max_loss: float) -> str:
@@ -83,6 +98,16 @@ def loss_problem(figures: Figures, max_loss: float) -> str:
         f"lost or unreported: {lost:,} of {generated:,} items, {lost / generated:.4%};"
         f" --max-loss allows {max_loss:.4%}"
     )
+
+
+def lost_workers(figures: Figures) -> list[str]:
+    """Return what is to be said of each worker that went away without its last report."""
+    return [
+        f"worker {worker.name} was lost: {worker.unreported:,} of the items that it reported are"
+        " unreported, and what it did after its last report is not in these sums"
+        for worker in figures.workers.values()
+        if worker.state == LOST
+    ]
 
 
 RARE: Final = (
@@ -103,18 +128,47 @@ def _simulation(run: Run, figures: Figures) -> dict[str, Any]:
         **asdict(counts),
         "elapsed_ms": figures.elapsed_ns // 1_000_000,
         "simulated_ms": figures.simulated_ns // 1_000_000,
-        "traces_per_second": _ratio(counts.traces, elapsed_s),
-        "spans_per_second": _ratio(counts.spans, elapsed_s),
-        "error_rate": _ratio(counts.errors, counts.spans),
-        "trace_error_rate": _ratio(counts.failed_traces, counts.traces),
+        "traces_per_second": ratio(counts.traces, elapsed_s),
+        "spans_per_second": ratio(counts.spans, elapsed_s),
+        "error_rate": ratio(counts.errors, counts.spans),
+        "trace_error_rate": ratio(counts.failed_traces, counts.traces),
         "seed": run.seed,
         "topology_sha256": hashes[0] if len(hashes) == 1 else hashes,
     }
 
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+def _operations(figures: Figures) -> list[str]:
+    """Return the table of operations; of many, those that fail most and the slowest ones."""
+    operations = operations_table(figures)
+    if not operations.rows:
+        return []
+    named, left = set(_worth_naming(figures.operations)), max(0, len(operations.rows) - FEW)
+    rows = [row for row in operations.records() if row["operation"] in named]
+    width = max(len(str(row["operation"])) for row in rows)
+    lines = [[column.shown(row[column.key]) for column in operations.columns] for row in rows]
+    titles = [column.title for column in operations.columns]
+    more = [f"  ... {left:,} more in --summary"] if left else []
+    return [
+        "",
+        _row(titles[0], *titles[1:], width=width),
+        "-" * (width + 1) + "|" + "-" * (len(titles[1:]) * WIDTH),
+        *(_row(line[0], *line[1:], width=width) for line in lines),
+        *more,
+    ]
 
 
-def _row(name: str, *cells: str) -> str:
-    return f"{name:<17} |" + "".join(f"{cell:>{WIDTH}}" for cell in cells)
+def _worth_naming(operations: Mapping[str, OperationCounts]) -> list[str]:
+    """Return the names of a few: those that failed most, and the slowest."""
+    errors = {name: each.errors / each.spans for name, each in operations.items() if each.errors}
+    slowness_ns = {name: each.durations.quantile_ns(0.95) or 0 for name, each in operations.items()}
+    worst = sorted(errors, key=lambda name: -errors[name])[: FEW // 2]
+    slowest = sorted(slowness_ns, key=lambda name: -slowness_ns[name])
+    return list(dict.fromkeys([*worst, *slowest]))[:FEW]
+
+
+FEW: Final = 14
+"""So many operations are named in the console."""
+
+
+def _row(name: str, *cells: str, width: int = 17) -> str:
+    return f"{name:<{width}} |" + "".join(f"{cell:>{WIDTH}}" for cell in cells)

@@ -1,113 +1,156 @@
-"""The Telemetry tab of Locust's web UI, and the start form's refusals."""
+"""What is added to Locust's web UI: the Telemetry tab, its downloads, and the form's refusals."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import flask
+import gevent
 from flask_login import current_user
 from locust.runners import MasterRunner
 
+from motel_locust.load.panel import STATIC, pieces, report_section, with_section
 from motel_locust.load.preparation import PreparationError
-from motel_locust.load.stats import NAMES
-from motel_locust.otlp.ledger import COUNTS
+from motel_locust.load.release import TURN_S
+from motel_locust.load.summary import summary
+from motel_locust.load.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask import Response
+    from flask.typing import ResponseReturnValue
     from locust.web import WebUI
     from werkzeug.datastructures import MultiDict
 
-    from motel_locust.load.figures import Figures
     from motel_locust.load.generator import Generator
 
 TAB: Final = "telemetry"
+TOPOLOGIES: Final = "topologies"
+"""The folder to choose topologies from, where none is named."""
 
-# Reports of workers come every three seconds.
-WINDOW_S: Final = 10.0
-SAMPLE_S: Final = 1.0
-
-
-class Sample(NamedTuple):
-    """How much there was at one instant."""
-
-    at_s: float
-    traces: int
-    spans: int
-
-
-class Meter:
-    """Rates reached, over the last seconds, out of totals."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._samples: deque[Sample] = deque()
-
-    def rates(self, figures: Figures) -> tuple[float, float]:
-        """Return traces and spans per second."""
-        counts, samples = figures.counts, self._samples
-        last = Sample(self._now(), counts.traces, counts.spans)
-        if samples and counts.traces < samples[-1].traces:
-            samples.clear()  # another run
-        if not samples or last.at_s - samples[-1].at_s >= SAMPLE_S:
-            samples.append(last)
-        while last.at_s - samples[0].at_s > WINDOW_S and len(samples) > 1:
-            samples.popleft()
-        seconds = last.at_s - samples[0].at_s
-        if not seconds:
-            return 0.0, 0.0
-        traces, spans = last.traces - samples[0].traces, last.spans - samples[0].spans
-        return traces / seconds, spans / seconds
+SCRIPT: Final = (
+    '<link rel="stylesheet" href="./telemetry/telemetry.css">'
+    '<script defer src="./telemetry/telemetry.js"></script>'
+)
 
 
 def add_tab(web_ui: WebUI, generator: Generator) -> None:
-    """Add the tab to *web_ui*, filled by what its pages poll."""
-    meter = Meter()
-    columns = [{"key": "name", "title": "Figure"}, {"key": "value", "title": "Value"}]
+    """Add the tab to *web_ui*, and what its script and its downloads ask for."""
     web_ui.template_args.update(
         extended_tabs=[{"title": "Telemetry", "key": TAB}],
-        extended_tables=[{"key": TAB, "structure": columns}],
+        extended_csv_files=[
+            *(
+                {"href": f"./telemetry/{key}.csv", "title": f"Download telemetry {key} CSV"}
+                for key in TABLES
+            ),
+            {"href": "./telemetry/summary.json", "title": "Download telemetry summary (JSON)"},
+        ],
+    )
+    answers = _Answers(generator)
+    add_routes(web_ui, base_path(generator), {
+        "panel": answers.panel,
+        "summary.json": answers.summary,
+        "topologies": answers.topologies,
+        "<name>.csv": answers.table,
+        "<name>": answers.static,
+    })  # fmt: skip
+    add_to_pages(web_ui, base_path(generator), generator)
+
+
+def base_path(generator: Generator) -> str:
+    """Return what stands before every path of the web UI, without a slash at its end."""
+    return str(getattr(generator.environment.parsed_options, "web_base_path", None) or "").rstrip(
+        "/"
     )
 
-    def add_rows(response: Response) -> Response:
-        if flask.request.path.endswith("/stats/requests") and response.is_json:
-            table = {"key": TAB, "data": rows(generator, meter)}
-            response.set_data(json.dumps({**response.get_json(), "extended_stats": [table]}))
+
+def add_routes(
+    web_ui: WebUI, base: str, views: dict[str, Callable[..., ResponseReturnValue]]
+) -> None:
+    """Serve *views* by their paths below ``telemetry``, to those whom Locust serves."""
+    assert web_ui.app is not None
+    for path, view in views.items():
+        web_ui.app.add_url_rule(
+            f"{base}/telemetry/{path}",
+            endpoint=f"motel_locust {path}",
+            view_func=web_ui.auth_required_if_enabled(view),
+        )
+
+
+def add_to_pages(web_ui: WebUI, base: str, generator: Generator) -> None:
+    """Put the script into Locust's page, and the section into its report."""
+
+    def add(response: Response) -> Response:
+        path = flask.request.path
+        if response.status_code != 200 or response.mimetype != "text/html":
+            return response
+        if path in (base, f"{base}/"):
+            response.set_data(
+                response.get_data(as_text=True).replace("</head>", f"{SCRIPT}</head>")
+            )
+        elif path == f"{base}/stats/report":
+            dark = flask.request.args.get("theme") == "dark"
+            report = with_telemetry(response.get_data(as_text=True), generator, dark=dark)
+            response.set_data(report)
         return response
 
     assert web_ui.app is not None
-    web_ui.app.after_request(add_rows)
+    web_ui.app.after_request(add)
 
 
-def rows(generator: Generator, meter: Meter) -> list[dict[str, str]]:
-    """Return the rows of the tab."""
-    figures = generator.figures()
-    traces_per_s, spans_per_s = meter.rates(figures)
-    cells = {
-        "rate asked": f"{figures.asked_per_s:,.1f} traces/s",
-        "rate reached": f"{traces_per_s:,.1f} traces/s",
-        "rate reached, spans": f"{spans_per_s:,.0f} spans/s",
-        "lag": f"{figures.lag_ns / 1e9:.3f} s (at most {figures.lag_max_ns / 1e9:.3f} s)",
-        "queue": f"{figures.queued_bytes / 2**20:,.1f} MiB",
-        "users": f"{figures.users:,}",
-    }
-    for signal in figures.ledger:
-        counts = figures.ledger[signal].as_dict()
-        cells |= {f"{NAMES[signal]} {name}": f"{counts[name]:,}" for name in COUNTS}
+def with_telemetry(report: str, generator: Generator, *, dark: bool = False) -> str:
+    """Return Locust's HTML *report* with a section about the run, if there was one."""
     run = generator.run
-    if run is not None:
-        for part in run.parts:
-            cells[f"topology of {part.user_class}"] = part.source
-            cells[f"endpoint of {part.user_class}"] = part.endpoint or "by OTEL_ variables"
-        cells["seed"] = str(run.seed)
-    if generator.receiver is not None:
-        receiver = generator.receiver
-        cells["built-in receiver"] = f"{receiver.endpoint}, gRPC {receiver.grpc_endpoint}"
-    return [{"name": name, "value": value} for name, value in cells.items()]
+    if run is None:
+        return report
+    section = report_section(run, generator.figures(), generator.history, dark=dark)
+    return with_section(report, section)
+
+
+class _Answers:
+    """What is answered to the tab's script and to downloads."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    def panel(self) -> ResponseReturnValue:
+        generator = self._generator
+        drawn = []
+        for piece in pieces(generator.run, generator.figures(), generator.history, live=True):
+            drawn.append(piece)
+            gevent.sleep(TURN_S)
+        return "".join(drawn)
+
+    def summary(self) -> ResponseReturnValue:
+        generator = self._generator
+        if generator.run is None:
+            return flask.jsonify({})
+        return flask.jsonify(summary(generator.run, generator.figures(), generator.history))
+
+    def table(self, name: str) -> ResponseReturnValue:
+        if name not in TABLES:
+            flask.abort(404)
+        generator = self._generator
+        table = TABLES[name](generator.run, generator.figures(), generator.history)
+        response = flask.make_response(table.csv())
+        response.headers["Content-Type"] = "text/csv; charset=utf-8"
+        response.headers["Content-Disposition"] = f"attachment; filename=telemetry_{name}.csv"
+        return response
+
+    def topologies(self) -> ResponseReturnValue:
+        options = self._generator.environment.parsed_options
+        return flask.jsonify(topologies_at_hand(getattr(options, "topology", "")))
+
+    def static(self, name: str) -> ResponseReturnValue:
+        return flask.send_from_directory(STATIC, name)
+
+
+def topologies_at_hand(given: str) -> list[str]:
+    """Return the topologies beside the *given* file, else those of the usual folder."""
+    folder = Path(given).parent if given and Path(given).is_file() else Path(TOPOLOGIES)
+    return sorted(str(each) for each in folder.glob("*.y*ml") if each.suffix in (".yaml", ".yml"))
 
 
 def refuse_wrong_starts(

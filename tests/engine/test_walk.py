@@ -209,6 +209,57 @@ def test_going_back_for_a_new_user_equals_having_known_it(topology: Topology, at
     assert walked[0] == walked[1]
 
 
+@given(topologies(guarded=True), st.booleans(), st.integers(0, 30))
+@settings(max_examples=30, deadline=None)
+def test_passing_over_a_time_equals_a_time_without_users(
+    topology: Topology, realtime: bool, late: int
+) -> None:
+    at_ns, stop_ns = late * TICK_NS, (late + 20) * TICK_NS
+    walked, entered = (
+        Engine(topology, seed=7, epoch_ns=EPOCH_NS, max_spans_per_trace=LIMIT, realtime=realtime)
+        for _ in range(2)
+    )
+    while walked.walked_ns < at_ns:
+        walked.walk(at_ns)
+    entered.pass_over(0, at_ns)
+    found = []
+    for engine in (walked, entered):
+        engine.join(0, at_ns)
+        batches = []
+        while engine.walked_ns < stop_ns:
+            batches.append(engine.walk(stop_ns))
+        found.append(spans(engine, batches))
+    assert found[0] == found[1]
+
+
+def test_passing_over_hours_takes_no_walk_of_them() -> None:
+    """Where operations keep state every tick is walked on its own: 360,000 an hour."""
+    service = {"operations": {"get": {"duration": "5ms", "queue_depth": 3}}}
+    engine = Engine(topology({"gate": service}), seed=7, epoch_ns=EPOCH_NS)
+    engine.pass_over(0, 24 * 360_000 * TICK_NS)
+    engine.join(0, 24 * 360_000 * TICK_NS)
+    batch = engine.walk((24 * 360_000 + 5) * TICK_NS)
+    assert engine.walked_ns == (24 * 360_000 + 1) * TICK_NS
+    assert batch.trace_id.shape[0] == 1
+
+
+def test_what_was_walked_ahead_of_a_pause_never_existed() -> None:
+    service = {"operations": {"get": {"duration": "5ms"}}}
+    paused, steady = (
+        Engine(topology({"gate": service}), seed=7, epoch_ns=EPOCH_NS) for _ in range(2)
+    )
+    for engine in (paused, steady):
+        engine.join(0, 0)
+        engine.walk(50 * TICK_NS)
+    paused.pass_over(20 * TICK_NS, 30 * TICK_NS)
+    batch = paused.walk(50 * TICK_NS)
+    expected = [EPOCH_NS + tick * TICK_NS for tick in range(30, 50)]
+    assert sorted(batch.columns[0].start_ns.tolist()) == expected
+    # Numbers go on where the last trace ended that was let out.
+    numbers = sorted(paused.number(each.tobytes()) or 0 for each in batch.trace_id)
+    assert numbers == list(range(20, 40))
+
+
 def test_a_walk_pauses_after_every_visit_and_every_shape() -> None:
     calls = {"calls": [{"target": f"s.callee{index}", "count": 3} for index in range(4)]}
     operations = {"caller": {"duration": "1ms", **calls}}

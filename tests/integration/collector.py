@@ -13,6 +13,8 @@ from tests.integration.collected import CollectedSpan, read_messages
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.integration.hosts import Host
+
 Exporter = Literal["file", "nop"]
 
 
@@ -20,22 +22,31 @@ class Collector:
     """A Collector that takes OTLP and keeps (``file``) or forgets (``nop``) the spans.
 
     ``endpoint`` is what ``--host`` wants, ``grpc_endpoint`` the same for gRPC. With *metrics* it
-    also counts what it accepts, see :meth:`metric`; without, that costs it nothing.
+    also counts what it accepts, see :meth:`metric`; without, that costs it nothing. It runs on
+    *host*, or on this one.
     """
 
     def __init__(
-        self, program: Path, directory: Path, *, exporter: Exporter, metrics: bool
+        self,
+        program: Path,
+        directory: Path,
+        *,
+        exporter: Exporter,
+        metrics: bool,
+        host: Host | None = None,
     ) -> None:
         directory.mkdir()
+        self._address = host.address if host else "127.0.0.1"
         self._port, self._grpc_port = free_port(), free_port()
         self._metrics_port = free_port() if metrics else None
         self._traces = directory / "traces.binpb"
         self._ready_s = 0.0
-        self.endpoint = f"http://127.0.0.1:{self._port}"
-        self.grpc_endpoint = f"http://127.0.0.1:{self._grpc_port}"
+        self.endpoint = f"http://{self._address}:{self._port}"
+        self.grpc_endpoint = f"http://{self._address}:{self._grpc_port}"
         config = directory / "config.yaml"
         config.write_text(json.dumps(self._config(exporter)))  # JSON is YAML
-        self._child = Child(directory.name, [program, "--config", config.name], directory=directory)
+        command = [*(host.prefix if host else ()), program, "--config", config.name]
+        self._child = Child(directory.name, command, directory=directory)
 
     def wait_until_ready(self) -> None:
         """Return when it accepts spans."""
@@ -48,16 +59,7 @@ class Collector:
         An example is ``otelcol_receiver_accepted_spans``.
         """
         assert self._metrics_port is not None, "start the Collector with metrics=True"
-        connection = http.client.HTTPConnection("127.0.0.1", self._metrics_port, timeout=10)
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-        connection.close()
-        return sum(
-            float(line.rsplit(" ", 1)[1])
-            for line in lines
-            # The Prometheus exporter ends the name of a counter with _total.
-            if line.split("{", 1)[0].removesuffix("_total") == name
-        )
+        return read_metric(self._metrics_port, name)
 
     def stop(self) -> None:
         """Stop it in good order, so that all that it accepted is in its file."""
@@ -86,8 +88,8 @@ class Collector:
             "receivers": {
                 "otlp": {
                     "protocols": {
-                        "http": {"endpoint": f"127.0.0.1:{self._port}"},
-                        "grpc": {"endpoint": f"127.0.0.1:{self._grpc_port}"},
+                        "http": {"endpoint": f"{self._address}:{self._port}"},
+                        "grpc": {"endpoint": f"{self._address}:{self._grpc_port}"},
                     }
                 }
             },
@@ -97,3 +99,17 @@ class Collector:
                 "pipelines": {"traces": {"receivers": ["otlp"], "exporters": [exporter]}},
             },
         }
+
+
+def read_metric(port: int, name: str) -> float:
+    """Return a counter of the Collector whose metrics are at *port*, all its series added up."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in lines
+        # The Prometheus exporter ends the name of a counter with _total.
+        if line.split("{", 1)[0].removesuffix("_total") == name
+    )

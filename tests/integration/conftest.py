@@ -10,6 +10,7 @@ import pytest
 
 from motel_locust.otlp.receiver_process import RunningReceiver, start_receiver
 from tests.integration.collector import Collector, Exporter
+from tests.integration.hosts import Host, Network, missing
 from tests.integration.locust_runs import Locusts
 from tests.integration.played import Collected, Play, traces_of
 
@@ -22,9 +23,11 @@ def collector(otelcol: Path, tmp_path: Path) -> Iterator[Callable[..., Collector
     """Starts a Collector and returns it when it accepts: ``collector()``, ``collector("nop")``."""
     started: list[Collector] = []
 
-    def start(exporter: Exporter = "file", *, metrics: bool = False) -> Collector:
+    def start(
+        exporter: Exporter = "file", *, metrics: bool = False, host: Host | None = None
+    ) -> Collector:
         directory = tmp_path / f"collector{len(started)}"
-        begun = Collector(otelcol, directory, exporter=exporter, metrics=metrics)
+        begun = Collector(otelcol, directory, exporter=exporter, metrics=metrics, host=host)
         started.append(begun)
         begun.wait_until_ready()
         return begun
@@ -48,6 +51,16 @@ def locust(tmp_path: Path) -> Iterator[Locusts]:
     locusts = Locusts(tmp_path)
     yield locusts
     locusts.end()
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """A switch for hosts of their own: ``network.host()``. First of all, so that it ends last."""
+    if reason := missing():
+        pytest.skip(reason)
+    network = Network()
+    yield network
+    network.end()
 
 
 @pytest.fixture

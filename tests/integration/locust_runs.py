@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.integration.child import ROOT, Child, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 LOCUSTFILE = ROOT / "locustfiles" / "topology.py"
@@ -42,6 +43,12 @@ class Finished:
         return self.summary["simulation"]
 
     @property
+    def console_total(self) -> int:
+        """The number of requests in the last table of the console."""
+        (*_, last) = re.findall(r"^ +Aggregated +(\d+) +\d+\(", self.stderr, flags=re.MULTILINE)
+        return int(last)
+
+    @property
     def epoch_ns(self) -> int:
         """The instant at which the run began, Unix time."""
         assert self.summary is not None, self.stdout + self.stderr
@@ -62,6 +69,7 @@ class LocustRun:
         locustfile: Path,
         directory: Path,
         env: dict[str, str],
+        prefix: Sequence[str] = (),
     ) -> None:
         web_port = free_port()
         self.directory = directory
@@ -70,7 +78,7 @@ class LocustRun:
         self._summary = directory / f"{name}.summary.json"
         self.child = Child(
             name,
-            [sys.executable, "-m", "locust", "-f", locustfile, *arguments],
+            [*prefix, sys.executable, "-m", "locust", "-f", locustfile, *arguments],
             directory=directory,
             # As variables, so that what a test says as an argument wins. HOME, because Locust also
             # reads ~/.locust.conf.
@@ -142,18 +150,30 @@ class Cluster:
     port: int
     env: Mapping[str, str]
 
-    def add_worker(self) -> LocustRun:
-        """Start one more worker and return at once."""
+    def add_worker(self, locustfile: Path | None = None) -> LocustRun:
+        """Start one more worker, with *locustfile* if it is another one, and return at once."""
         worker = self.locusts.start(
             "--worker",
             "--master-port",
             str(self.port),
-            locustfile=self.locustfile,
+            locustfile=locustfile or self.locustfile,
             env=self.env,
             name=f"worker{len(self.workers)}",
         )
         self.workers.append(worker)
         return worker
+
+    def restart_master(self, *arguments: str | Path) -> LocustRun:
+        """Start another master in the place of one that has ended, and return at once."""
+        self.master = self.locusts.start(
+            "--master",
+            f"--master-bind-port={self.port}",
+            *arguments,
+            locustfile=self.locustfile,
+            env=self.env,
+            name="master",
+        )
+        return self.master
 
     def wait(self, *, timeout_s: float = 60.0) -> Finished:
         """Return how the master ended, once it and all workers have."""
@@ -186,8 +206,12 @@ class Locusts:
         locustfile: Path = LOCUSTFILE,
         env: Mapping[str, str] | None = None,
         name: str = "locust",
+        prefix: Sequence[str] = (),
     ) -> LocustRun:
-        """Start the same and return at once. ``--processes`` works too: its port is a free one."""
+        """Start the same and return at once. ``--processes`` works too: its port is a free one.
+
+        *prefix* is a command that runs another one.
+        """
         directory = self._directory / f"{len(self._started)}-{name}"
         directory.mkdir()
         port = str(free_port())
@@ -198,6 +222,7 @@ class Locusts:
             locustfile=locustfile,
             directory=directory,
             env={**ports, **(env or {})},
+            prefix=prefix,
         )
         self._started.append(run)
         return run

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from motel_locust.otlp.receiver_process import RunningReceiver
 from tests.integration.child import ROOT
 from tests.integration.collector import Collector
-from tests.integration.locust_runs import Cluster, Finished, Locusts
+from tests.integration.locust_runs import Cluster, Locusts
 from tests.integration.web import Web
 
 FOUR_SERVICES = (ROOT / "topologies" / "four-services.yaml").read_text()
@@ -27,12 +26,6 @@ def started(cluster: Cluster) -> None:
     """Return when the test runs."""
     master = cluster.master.child
     master.until(lambda: "All users spawned" in master.stderr, "spawned")
-
-
-def console_total(finished: Finished) -> int:
-    """Return the number of requests in the last table of the console."""
-    (*_, last) = re.findall(r"^ +Aggregated +(\d+) +\d+\(", finished.stderr, flags=re.MULTILINE)
-    return int(last)
 
 
 def test_the_sums_are_the_same_wherever_they_are_read(
@@ -55,7 +48,7 @@ def test_the_sums_are_the_same_wherever_they_are_read(
     assert finished.simulation["spans"] == report["spans"] == 4 * finished.simulation["traces"]
     assert finished.simulation["traces"] == report["traces"]
     assert report["faults"] == {}
-    assert console_total(finished) == report["spans"]
+    assert finished.console_total == report["spans"]
     with (cluster.master.directory / "run_stats.csv").open(newline="") as lines:
         rows = {row["Name"]: row for row in csv.DictReader(lines)}
     assert int(rows["spans"]["Request Count"]) == report["spans"]

@@ -64,10 +64,11 @@ def test_workers_come_late_and_go_early(locust: Locusts, receiver: RunningReceiv
     for worker in cluster.workers[:2]:
         assert worker.child.stop(signal.SIGTERM) == 0
     sends_on(2400)  # now it is the late one that has all the users
-    finished = cluster.master.stop()
+    finished = cluster.master.stop(signal.SIGINT)
 
     ledger, report = finished.ledger, receiver.report()
     assert finished.code == 0, finished.stderr
     assert ledger["generated"] == ledger["accepted"] == report["spans"]
+    assert finished.console_total == report["spans"]
     assert finished.simulation["traces"] == report["traces"]
     assert (ledger["pending"], report["faults"]) == (0, {})

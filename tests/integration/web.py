@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -33,10 +35,19 @@ class Web:
             return json.load(answer)
 
     def telemetry(self) -> dict[str, str]:
-        """Return the rows of the Telemetry tab."""
-        (table,) = self.figures()["extended_stats"]
-        assert table["key"] == "telemetry"
-        return {row["name"]: row["value"] for row in table["data"]}
+        """Return the figures of the Telemetry tab, and its ledger: ``spans accepted`` and so on."""
+        figures = {row["figure"]: row["value"] for row in self.table("figures")}
+        ledger = {
+            f"{row['items']} {name}": count
+            for row in self.table("ledger")
+            for name, count in row.items()
+        }
+        return figures | ledger
+
+    def table(self, key: str) -> list[dict[str, str]]:
+        """Return the rows of one of the tab's tables, as its CSV has them."""
+        with urlopen(f"{self._url}/telemetry/{key}.csv", timeout=20) as answer:
+            return list(csv.DictReader(io.StringIO(answer.read().decode())))
 
     def state(self) -> str:
         """Return Locust's word for what it does: ready, spawning, running, stopped."""

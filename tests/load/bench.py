@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
@@ -20,6 +20,8 @@ from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.topology.model import Topology
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -92,6 +94,8 @@ class Bench:
         *,
         rate: str = "100/s",
         duration: str = "5ms",
+        errors: str = "0%",
+        scenarios: Sequence[Mapping[str, Any]] = (),
         realtime: bool = False,
         wait_on_full: bool = False,
         queue_bytes: int = 1 << 24,
@@ -107,9 +111,10 @@ class Bench:
                     "front": {
                         "operations": {"get": {"duration": duration, "calls": ["back.find"]}}
                     },
-                    "back": {"operations": {"find": {"duration": duration}}},
+                    "back": {"operations": {"find": {"duration": duration, "error_rate": errors}}},
                 },
                 "traffic": {"rate": rate},
+                "scenarios": list(scenarios),
             }
         )
         exporter = Exporter(

@@ -211,6 +211,46 @@ def test_a_process_that_comes_late_enters_at_the_present(bench) -> None:
     assert len(arrivals(bench)) == pytest.approx(100, abs=2)
 
 
+@pytest.mark.parametrize("realtime", [False, True])
+@pytest.mark.parametrize("paused_s", [0.1, 5.0])
+def test_a_held_pump_generates_nothing_and_goes_on_at_the_present(
+    bench, paused_s: float, realtime: bool
+) -> None:
+    bench = bench(realtime=realtime, duration="300ms")
+    bench.join("ann")
+    bench.run_until(1.0)
+    bench.pump.hold()
+    bench.run_until(1.01)
+    begun = bench.pump.figures().counts.traces
+    bench.run_until(1.0 + paused_s)
+    assert bench.pump.figures().counts.traces == begun
+    assert bench.pump.figures().lag_ns == 0
+    bench.pump.resume()
+    bench.run_until(2.0 + paused_s)
+    figures = bench.pump.figures()
+    bench.pump.drain()
+
+    at_s = [at / 1e9 for at in arrivals(bench)]
+    assert not [at for at in at_s if 1.02 < at < 1.0 + paused_s]
+    assert len(at_s) == pytest.approx(200, abs=4)
+    assert all(len(spans) == TRACE for spans in bench.endpoint.traces().values())
+    assert len(bench.endpoint.traces()) == len(at_s)
+    assert figures.lag_max_ns == 0
+    assert figures.simulated_ns / 1e9 == pytest.approx(2.0, abs=0.25)
+    assert bench.ledger["traces"].accepted == TRACE * len(at_s)
+
+
+def test_a_held_pump_can_be_drained(bench) -> None:
+    bench = bench()
+    bench.join("ann")
+    bench.run_until(1.0)
+    bench.pump.hold()
+    bench.run_until(3.0)
+    bench.pump.drain()
+    assert max(arrivals(bench)) < 1_020_000_000
+    assert bench.ledger["traces"].pending == 0
+
+
 def test_the_whole_cluster_can_share_one_rate(bench) -> None:
     bench = bench(rate="100/s")
     bench.join("ann", "bob")

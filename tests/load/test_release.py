@@ -76,3 +76,11 @@ def test_an_alarm_ends_one_wait() -> None:
 
 def test_by_default_it_waits_on_the_event_loop() -> None:
     assert Release.__init__.__kwdefaults__["wait"] is Event.wait
+
+
+def test_another_machines_epoch_is_told_in_this_ones_monotonic_time() -> None:
+    clocks = Clocks(since_epoch_ns=-7_000_000_000)  # seven seconds slow
+    release = clocks.release()
+    release.begin_at(clocks.monotonic - 3 * TICK_NS)
+    assert release.due() == 2
+    assert release.elapsed_ns() == 3 * TICK_NS

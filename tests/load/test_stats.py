@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import random
 
 import locust.stats
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from locust.stats import RequestStats
 
-from motel_locust.load.stats import METHOD, foreign_errors, log_items
+from motel_locust.load.stats import METHOD, foreign_errors, log_items, set_back
 
 
 class Clock:
@@ -89,3 +90,32 @@ def test_only_failures_of_others_are_foreign(clock: Clock) -> None:
     assert not foreign_errors(stats)
     stats.log_error("GET", "/", "500")
     assert foreign_errors(stats)
+
+
+def test_a_report_is_told_in_the_masters_time() -> None:
+    stats = RequestStats()
+    log_items(stats, "traces", items=5, ack_ms=3.0, size=100, lost=2, error="dropped: full")
+    entry = stats.entries["spans", "OTLP"]
+    second = int(entry.last_request_timestamp)
+    reported = {"stats": [entry.serialize()], "stats_total": stats.total.serialize()}
+    before = copy.deepcopy(reported)
+
+    set_back(reported, 7.4)
+    for told, own in zip(
+        [*reported["stats"], reported["stats_total"]],
+        [*before["stats"], before["stats_total"]],
+        strict=True,
+    ):
+        assert told["num_reqs_per_sec"] == {second - 7: 5}
+        assert told["num_fail_per_sec"] == {second - 7: 2}
+        assert told["last_request_timestamp"] == own["last_request_timestamp"] - 7
+        assert told["start_time"] == own["start_time"] - 7
+        assert told["num_requests"] == own["num_requests"]
+
+
+def test_a_clock_that_is_right_changes_no_report() -> None:
+    stats = RequestStats()
+    reported = {"stats": [], "stats_total": stats.total.serialize()}
+    before = copy.deepcopy(reported)
+    set_back(reported, -0.3)
+    assert reported == before

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import csv
+import io
+
+from motel_locust.load.figures import RUNNING, Report, total
+from motel_locust.load.history import History
+from motel_locust.load.panel import pieces, report_section, with_section
+from motel_locust.load.tables import TABLES, figures_table, losses_table, operations_table
+from tests.load.examples import RUN, figures, operation
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def panel(*told: object, live: bool = False) -> str:
+    return "".join(pieces(*told, live=live))
+
+
+def test_every_table_reads_back_from_csv() -> None:
+    told = total({
+        "one": Report(figures(accepted=4, operations={"a.b": operation(4, errors=1)})),
+        "two": Report(figures(accepted=8, dropped=4, operations={"a.b": operation(12)})),
+    })  # fmt: skip
+    for key, make in TABLES.items():
+        table = make(RUN, told, History())
+        assert table.key == key
+        rows = read(table.csv())
+        assert len(rows) == len(table.rows) > 0
+        assert list(rows[0]) == [column.key for column in table.columns]
+    (ledger,) = read(TABLES["ledger"](RUN, told, History()).csv())
+    assert (ledger["items"], ledger["generated"], ledger["dropped"]) == ("spans", "16", "4")
+    (row,) = read(TABLES["operations"](RUN, told, History()).csv())
+    assert (row["spans"], row["error_rate"], row["p50_ms"]) == ("16", "0.0625", row["p99_ms"])
+    assert [row["spans"] for row in read(TABLES["workers"](RUN, told, History()).csv())] == [
+        "4", "12",
+    ]  # fmt: skip
+
+
+def test_the_figures_leave_out_what_never_happened_and_keep_secrets() -> None:
+    table = figures_table(RUN, figures(), History())
+    names = [row[0] for row in table.rows]
+    assert "retries" not in names
+    assert "traces" in names
+    assert "hunter" not in table.csv()
+    assert ("seed", str(RUN.seed), "") in table.rows
+
+
+def test_losses_stand_by_their_count() -> None:
+    assert losses_table(figures(dropped=3)).rows == [("spans", "dropped", "queue full", 3)]
+    assert losses_table(figures()).rows == []
+
+
+def test_an_operation_without_spans_has_no_latency() -> None:
+    table = operations_table(figures(operations={"a.b": operation(0)}))
+    assert table.rows == [("a.b", 0, 0, 0.0, None, None, None)]
+    assert [column.shown(None) for column in table.columns[-1:]] == ["–"]
+
+
+def test_a_name_is_no_formula_and_no_markup() -> None:
+    told = figures(operations={'=cmd|"/c calc"': operation(1), "<script>x.y": operation(1)})
+    assert read(operations_table(told).csv())[1]["operation"] == '\'=cmd|"/c calc"'
+    assert "<script>" not in panel(RUN, told, History(), live=True)
+
+
+def test_the_panel_shows_every_table_that_has_rows() -> None:
+    told = total({"one": Report(figures(dropped=2, operations={"a.b": operation(1234)}))})
+    shown = panel(RUN, told, History())
+    for title in ("Ledger", "Losses by reason", "Operations", "Workers", "Figures"):
+        assert f"<caption>{title}</caption>" in shown
+    assert "Losses" not in panel(RUN, figures(), History())
+    assert '<td class="n" data-value="1234">1,234</td>' in shown
+    assert RUNNING in shown
+    assert "hunter" not in shown
+
+
+def test_before_the_first_run_the_panel_is_empty_of_figures() -> None:
+    assert "<svg" in panel(None, figures(accepted=0), History())
+
+
+def test_the_section_stands_at_the_end_of_the_report_and_runs_nothing() -> None:
+    told = total({"one": Report(figures(operations={"a.b": operation(4)}))})
+    section = report_section(RUN, told, History(), dark=True)
+    assert 'data-theme="dark"' in section
+    assert "<script" not in section
+    assert "http" not in section.replace("http://www.w3.org", "")
+    assert with_section("<body>x</body></html>", "!") == "<body>x!</body></html>"
