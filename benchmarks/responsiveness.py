@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from benchmarks.endpoints import COLLECTOR, DISCARD, free_port, networked, running
@@ -78,12 +78,12 @@ class _Answers:
 
     def __init__(self) -> None:
         self._took: list[tuple[float, float]] = []
-        self._over = Event()
+        self._over = threading.Event()
 
     @contextmanager
     def asking(self, port: int) -> Iterator[None]:
         """Ask again and again meanwhile."""
-        asking = Thread(target=self._ask, args=[port])
+        asking = threading.Thread(target=self._ask, args=[port])
         asking.start()
         try:
             yield
