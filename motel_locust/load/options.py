@@ -82,8 +82,8 @@ OPTIONS: Final = (
     Option(
         "--rate",
         "",
-        "Traces per unit of time that each user starts, such as 50/s; scales the topology's whole"
-        " traffic to this base rate. Default: the topology's",
+        "Traces that each user starts, such as 50/s; scales all of the topology's traffic."
+        " Default: the topology's",
         rate,
         metavar="N/UNIT",
         in_form=True,
@@ -236,7 +236,7 @@ OPTIONS: Final = (
         number(0, 86_400),
         metavar="SECONDS",
     ),
-    Option("--summary", "", "Write the run's ledger and counters as JSON", text, metavar="FILE"),
+    Option("--summary", "", "Write the run's figures and its course as JSON", text, metavar="FILE"),
     Option(
         "--cpu-profile",
         "",

@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -102,6 +103,17 @@ def stop(page: Page) -> None:
     expect(page.get_by_role("banner").get_by_text("stopped")).to_be_visible(timeout=FIGURES_MS)
 
 
+def summary_of(run: LocustRun, before: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the summary of the run that ends, which is not the one *before*.
+
+    The page says "stopped" as soon as it has asked for it.
+    """
+    run.child.until(lambda: run.summary() not in (None, before), "writing its summary")
+    summary = run.summary()
+    assert summary is not None
+    return summary
+
+
 def telemetry(page: Page) -> None:
     page.get_by_role("tab", name="Telemetry").click()
 
@@ -146,7 +158,8 @@ def test_start_edit_stop_and_start_again(run: LocustRun, watched: Watched) -> No
     expect(shown(page, "users")).to_have_text("4", timeout=FIGURES_MS)
 
     stop(page)
-    first = run.summary()["ledger"]["traces"]
+    before = summary_of(run)
+    first = before["ledger"]["traces"]
     assert first["generated"] == first["accepted"] > counted
 
     button(page, "New").click()
@@ -157,7 +170,7 @@ def test_start_edit_stop_and_start_again(run: LocustRun, watched: Watched) -> No
         re.compile("[1-9]"), timeout=FIGURES_MS
     )
     stop(page)
-    second = run.summary()["ledger"]["traces"]
+    second = summary_of(run, before)["ledger"]["traces"]
     assert second["generated"] == second["accepted"] > 0
 
 
@@ -196,7 +209,7 @@ def test_the_telemetry_tab_draws_sorts_and_downloads(
 
     stop(page)
     page.get_by_role("tab", name="Download Data").click()
-    ledger = run.summary()["ledger"]["traces"]
+    ledger = summary_of(run)["ledger"]["traces"]
     for key, rows in (("ledger", 1), ("operations", 20), ("workers", 1), ("figures", 15)):
         with page.expect_download() as downloading:
             page.get_by_role("link", name=f"Download telemetry {key} CSV").click()
@@ -241,6 +254,7 @@ def test_the_form_offers_topologies_and_takes_any_other(
     expect(shown(page, "topology of Topology")).to_have_text(beside, timeout=FIGURES_MS)
     expect(shown(page, "rate asked")).to_have_text("21", timeout=FIGURES_MS)
     stop(page)
+    before = summary_of(run)
 
     elsewhere = tmp_path / "elsewhere.yaml"
     elsewhere.write_text(SHOP.read_text())
@@ -251,7 +265,8 @@ def test_the_form_offers_topologies_and_takes_any_other(
     telemetry(page)
     expect(shown(page, "topology of Topology")).to_have_text(str(elsewhere), timeout=FIGURES_MS)
     stop(page)
-    assert [each["topology"] for each in run.summary()["run"]["topologies"]] == [str(elsewhere)]
+    topologies = summary_of(run, before)["run"]["topologies"]
+    assert [each["topology"] for each in topologies] == [str(elsewhere)]
 
 
 def test_a_cluster_is_shown_as_one(cluster: Cluster, look: Callable[[str], Watched]) -> None:
@@ -266,7 +281,7 @@ def test_a_cluster_is_shown_as_one(cluster: Cluster, look: Callable[[str], Watch
 
     # What the form changes reaches both workers in the next run.
     stop(page)
-    first = cluster.master.summary()["ledger"]["traces"]
+    first = summary_of(cluster.master)["ledger"]["traces"]
     assert first["generated"] == first["accepted"] > 0
     button(page, "New").click()
     page.get_by_role("button", name="Custom parameters").click()
