@@ -39,6 +39,8 @@ SPANS_OF_A_STEP: Final = 250
 # Whatever the plan, this keeps the memory of a batch at some 100 MB. With 200 shapes, where more
 # would be faster still, a third fewer cost a fifth more for each span.
 MOST_SPANS: Final = 150_000
+# Where operations keep state, batches shape the telemetry: their size must depend on nothing else.
+MOST_GUARDED_TRACES: Final = 8_000
 # Until a batch has shown how large traces really are.
 FIRST_SPANS: Final = 16_000
 
@@ -121,6 +123,7 @@ class Engine:
         self._departed = False
         largest = min(self._plan(0).largest, max_spans_per_trace)
         self._batch_traces = max(1, FIRST_SPANS // max(largest, FIRST_SPANS // SPANS_OF_A_SHAPE))
+        self._guarded_traces = min(MOST_GUARDED_TRACES, max(1, MOST_SPANS // largest))
         self._spans_of_a_trace = 1.0
         self._stretches: deque[Stretch] = deque(maxlen=64)
 
@@ -253,9 +256,8 @@ class Engine:
             stop_ns = min(stop_ns, int(self._boundaries[following]))
         if self._guarded or self._realtime:
             stop_ns = min(stop_ns, (start_ns // TICK_NS + 1) * TICK_NS)
-        if self._guarded:
-            return stop_ns
-        return self._schedule.horizon(start_ns, traces=self._batch_traces, at_most_ns=stop_ns)
+        traces = self._guarded_traces if self._guarded else self._batch_traces
+        return self._schedule.horizon(start_ns, traces=traces, at_most_ns=stop_ns)
 
     def _learn(self, batch: Batch, *, steps: int) -> None:
         """Size the next batch by this one's steps, shapes and spans a trace."""

@@ -8,8 +8,9 @@ of them waits in it, as *pending*, until the first tick that begins after their 
     tick.record(start_ns, end_ns, failed, trace)    # of those admitted, once they are walked
     state = tick.value()
 
-All users of a process share it, and all traces of a tick are one batch: who comes first in the
-order of (visit, arrival) gets a place in the queue, or is the probe. Times are ns since the epoch.
+All users of a process share it. The traces of a tick are one batch, or several if they are very
+many: who comes first in the order of (batch, visit, arrival) gets a place in the queue, or is the
+probe. Times are ns since the epoch.
 """
 
 from __future__ import annotations

@@ -324,6 +324,7 @@ class WaveWalk:
         stops = rows.requests[these].cumsum()
         first = stops - rows.requests[these]
         parallel = self._graph.parallel[rows.node[these]]
+        self._pause()
         # Sequential calls wait for one another; the clock runs on over all rows.
         clock_ns = np.zeros(of.size + 1, np.int64)
         if not parallel.all():

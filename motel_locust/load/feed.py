@@ -117,6 +117,11 @@ class Feed:
         self._engine.pass_over(start_ns, until * TICK_NS)
         self._ahead = 1
 
+    @property
+    def full(self) -> bool:
+        """Whether so much is filed that nothing more should be walked before it is due."""
+        return self._filed_bytes >= MOST_BYTES_AHEAD
+
     def walk(self, tick: int, pause: Callable[[], object]) -> bool:
         """Walk a stretch and return True, unless all that leaves until *tick* is filed already.
 
@@ -125,7 +130,7 @@ class Feed:
         """
         following_ns = (tick + 1) * TICK_NS
         enough_ns = following_ns
-        if self._filed_bytes < MOST_BYTES_AHEAD and self._engine.could_go_back(following_ns):
+        if not self.full and self._engine.could_go_back(following_ns):
             enough_ns += min(self._ahead // 4, LEAST_TICKS_AHEAD) * TICK_NS
         if self._engine.walked_ns >= enough_ns:
             return False

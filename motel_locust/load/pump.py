@@ -237,7 +237,7 @@ class Pump:
         for feed in self._feeds.values():
             feed.flush(self._release.now_s())
             self._deliver(feed)
-            while not self._idle and feed.walk(self._tick, self._give_way):
+            while not self._idle and not feed.full and feed.walk(self._tick, self._give_way):
                 self._give_way()
 
     def _skip(self, last: int) -> None:

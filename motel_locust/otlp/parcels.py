@@ -67,10 +67,12 @@ class BatchEncoder:
             blocks.append(self._block(columns, batch.trace_id))
             pause()
         cuts, parts = self._cut(blocks, batch.rows.T)
+        pause()
         spans = np.diff(cuts, axis=0).sum(axis=1).tolist()
         sizes = sizes_between(blocks, cuts).tolist()
         offsets = byte_offsets(blocks, cuts).tolist()
         edges_ns = batch.edges_ns.tolist()
+        pause()
         parcels = []
         for number, (before, part) in enumerate(pairwise([-1, *parts])):
             parcels.append(

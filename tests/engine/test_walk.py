@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from motel_locust.engine import scenarios
 from motel_locust.engine.columns import Choice, Columns, Constant, Numbered
-from motel_locust.engine.engine import Engine
+from motel_locust.engine.engine import MOST_GUARDED_TRACES, Engine
 from tests.engine.topologies import topologies, topology
 from tests.oracles.walk import ScalarSpan, ScalarWalk
 
@@ -241,6 +241,34 @@ def test_passing_over_hours_takes_no_walk_of_them() -> None:
     batch = engine.walk((24 * 360_000 + 5) * TICK_NS)
     assert engine.walked_ns == (24 * 360_000 + 1) * TICK_NS
     assert batch.trace_id.shape[0] == 1
+
+
+def test_a_large_tick_with_state_is_walked_in_parts_that_depend_on_nothing_else() -> None:
+    service = {"operations": {"get": {"duration": "5ms", "queue_depth": 9_000}}}
+    known, late = (
+        Engine(
+            topology({"gate": service}, traffic={"rate": "2000000/s"}), seed=7, epoch_ns=EPOCH_NS
+        )
+        for _ in range(2)
+    )
+    for engine, user in ((known, 0), (known, 1), (late, 0)):
+        engine.join(user, user * TICK_NS)
+    while late.walked_ns < 3 * TICK_NS:
+        late.walk(3 * TICK_NS)
+    late.join(1, TICK_NS)
+    while known.walked_ns < TICK_NS:
+        known.walk(TICK_NS)
+
+    found = []
+    for engine, until in ((known, 2), (late, 100)):
+        batches: list[Batch] = []
+        while engine.walked_ns < 2 * TICK_NS:
+            batches.append(engine.walk(until * TICK_NS))
+        assert max(batch.trace_id.size for batch in batches) < 1.01 * MOST_GUARDED_TRACES
+        found.append([batch.counts for batch in batches])
+    assert found[0] == found[1]
+    assert sum(counts.queue_rejections for (counts,) in found[0]) > 0
+    assert sum(counts.traces for (counts,) in found[0]) == 40_000
 
 
 def test_what_was_walked_ahead_of_a_pause_never_existed() -> None:

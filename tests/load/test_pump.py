@@ -5,6 +5,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from motel_locust.engine.schedule import TICK_NS
+from motel_locust.load.feed import MOST_BYTES_AHEAD
 from tests.load.bench import EPOCH_NS
 
 TRACE = 2  # spans of a trace on the bench
@@ -59,6 +60,14 @@ def test_the_pump_wakes_for_bodies_and_not_for_ticks(bench) -> None:
     bodies = [sent_s for sent_s, _ in bench.endpoint.bodies if sent_s > 1.0]
     assert bench.clock.waits - waits == pytest.approx(len(bodies), abs=6)
     assert bench.pump.figures().lag_max_ns == 0
+
+
+def test_of_a_tick_too_large_for_the_memory_only_a_part_is_walked_ahead(bench) -> None:
+    bench = bench(rate="20000000/s")
+    bench.join("ann")
+    bench.run_until(0.009)
+    assert bench.feed.full
+    assert bench.feed._filed_bytes < 3 * MOST_BYTES_AHEAD  # the tick takes ten times as much
 
 
 def test_what_was_due_at_the_end_is_let_out(bench) -> None:
