@@ -2,23 +2,30 @@
 
 The ceiling is what a process reaches that sends bodies made beforehand, and so does nothing but
 send. The two take turns, as the machine's speed varies, and each is compared with its neighbour.
+
+Where a sender shares its cores with the endpoint, what generating takes is missing there. So the
+Collector is also met *apart*: it has one core, and the sender the others.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.diary import diary_environment
-from benchmarks.endpoints import GRPC, HTTP, RECEIVER, networked, running
+from benchmarks.endpoints import COLLECTOR, GRPC, HTTP, RECEIVER, networked, running
 from benchmarks.runs import FULL, SETTLE_S, run, started, wait_for_window
 from benchmarks.table import Table, count, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from benchmarks.endpoints import Endpoint
     from benchmarks.samples import Window
 
@@ -32,6 +39,8 @@ class Delivered:
     endpoint: str
     protocol: str
     compression: str
+    apart: bool
+    """Whether the endpoint had a core of its own, and only that one."""
     canned_per_s: float
     ours_per_s: float
     ratio: float
@@ -45,21 +54,29 @@ class Delivered:
 def measure_all(*, seconds: float) -> list[Delivered]:
     """Return the figures of every endpoint, protocol and compression."""
     ways = [(HTTP, "none"), (HTTP, "gzip"), (HTTP, "zstd"), (GRPC, "none")]
-    return [
+    rows = [
         measure(name, protocol, compression, seconds=seconds)
         for name in networked()
         for protocol, compression in ways
     ]
+    if COLLECTOR in networked() and len(os.sched_getaffinity(0)) > 1:
+        rows += [
+            measure(COLLECTOR, protocol, "none", seconds=seconds, apart=True)
+            for protocol in (HTTP, GRPC)
+        ]
+    return rows
 
 
-def measure(name: str, protocol: str, compression: str, *, seconds: float) -> Delivered:
+def measure(
+    name: str, protocol: str, compression: str, *, seconds: float, apart: bool = False
+) -> Delivered:
     """Return the figures of the endpoint called *name*."""
     pairs = []
     for _ in range(ROUNDS):
         windows = []
         for send in (_canned, _ours):
             # A receiver remembers traces; each run gets a fresh one.
-            with running(name) as endpoint:
+            with running(name) as endpoint, _apart(endpoint) if apart else nullcontext():
                 windows.append(send(endpoint, protocol, compression, seconds))
         pairs.append(windows)
     canned, ours = zip(*pairs, strict=True)
@@ -67,6 +84,7 @@ def measure(name: str, protocol: str, compression: str, *, seconds: float) -> De
         name,
         protocol,
         compression,
+        apart,
         canned_per_s=statistics.median(each.accepted_per_s for each in canned),
         ours_per_s=statistics.median(each.accepted_per_s for each in ours),
         ratio=statistics.median(
@@ -77,6 +95,20 @@ def measure(name: str, protocol: str, compression: str, *, seconds: float) -> De
         cpu=statistics.median(each.cpu for each in ours),
         endpoint_cpu=statistics.median(each.endpoint_cpu for each in ours),
     )
+
+
+@contextmanager
+def _apart(endpoint: Endpoint) -> Iterator[None]:
+    """Keep the endpoint to one core, and this process and those that it starts to the others."""
+    cores = os.sched_getaffinity(0)
+    its, *others = sorted(cores)
+    for thread in Path(f"/proc/{endpoint.pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), [its])
+    os.sched_setaffinity(0, others)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _ours(endpoint: Endpoint, protocol: str, compression: str, seconds: float) -> Window:
@@ -101,12 +133,21 @@ def table(rows: list[Delivered]) -> Table:
     """Return *rows* as a table."""
     return Table(
         (
-            *("endpoint", "protocol", "compression", "canned, spans/s", "ours, spans/s", "ratio"),
+            *(
+                "endpoint",
+                "protocol",
+                "compression",
+                "cores",
+                "canned, spans/s",
+                "ours, spans/s",
+                "ratio",
+            ),
             *("CPU canned", "of its endpoint", "CPU ours", "of its endpoint"),
         ),
         [
             (
                 *(row.endpoint, row.protocol, row.compression),
+                "its own" if row.apart else "shared",
                 *(count(row.canned_per_s), count(row.ours_per_s), f"{row.ratio:.2f}"),
                 *(percent(row.canned_cpu), percent(row.canned_endpoint_cpu)),
                 *(percent(row.cpu), percent(row.endpoint_cpu)),

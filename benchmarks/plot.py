@@ -106,7 +106,7 @@ def delivered_bars(rows: Mapping[str, Sequence[Any]]) -> list[Bar]:
     bars = []
     for row in rows.get("delivery", ()):
         if row.compression == "none":
-            name = f"{row.endpoint}, {row.protocol}"
+            name = f"{row.endpoint}, {row.protocol}{', own core' if row.apart else ''}"
             bars += [
                 Bar(name, row.ours_per_s, OURS, f"{percent(row.ratio)} of canned"),
                 Bar("", row.canned_per_s, CEILING, "canned"),

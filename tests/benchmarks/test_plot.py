@@ -27,8 +27,8 @@ def reached(endpoint: str, per_s: float, cpu: float) -> Reached:
 ROWS = {
     "generation": [Speed("four-services", 9e6, 5e6, 160.0, 30_000.0, 166.0)],
     "delivery": [
-        Delivered("receiver", "grpc", "none", 1e6, 9e5, 0.9, 0.1, 0.9, 0.4, 0.8),
-        Delivered("receiver", "grpc", "gzip", 1e6, 9e5, 0.9, 0.1, 0.9, 0.4, 0.8),
+        Delivered("receiver", "grpc", "none", False, 1e6, 9e5, 0.9, 0.1, 0.9, 0.4, 0.8),
+        Delivered("receiver", "grpc", "gzip", False, 1e6, 9e5, 0.9, 0.1, 0.9, 0.4, 0.8),
     ],
     "rates": [reached("discard://", 100, 0.01), reached("discard://", 1_000, 0.02)],
 }
