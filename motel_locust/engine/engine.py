@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from motel_locust.engine.columns import Batch
     from motel_locust.engine.links import History, Latest
+    from motel_locust.engine.scenarios import Active
     from motel_locust.topology.model import Operation, Topology
     from motel_locust.topology.traffic import Arrivals
 
@@ -164,11 +165,15 @@ class Engine:
         """Return the traces per second that all users together make at *t_ns*."""
         return self._schedule.rate(t_ns)
 
+    def active(self, t_ns: int) -> Active:
+        """Return the scenarios active at *t_ns*, in merge order."""
+        return scenarios.active(self.topology, t_ns)
+
     def scenarios(self, t_ns: int) -> tuple[str, ...]:
         """Return the names of the scenarios active at *t_ns*, in merge order."""
         return tuple(
             self.topology.scenarios[index].name or f"scenario {index + 1}"
-            for index in scenarios.active(self.topology, t_ns)
+            for index in self.active(t_ns)
         )
 
     def number(self, trace_id: bytes) -> int | None:

@@ -152,8 +152,8 @@ class Outgoing:
         self._released_ns = edge_ns
         return edge_ns == self._edges_ns[-1]
 
-    def count(self, statistics: Statistics) -> None:
-        """Count what has left since the last time."""
+    def count(self, statistics: Statistics) -> slice:
+        """Count what has left since the last time; return the parts that this was."""
         released = bisect_right(self._edges_ns, self._released_ns)
         if released - self._counted == len(self._edges_ns):  # most batches leave at once
             for column in self._columns:
@@ -163,7 +163,8 @@ class Outgoing:
             for column, start, stop in zip(self._columns, starts, stops, strict=True):
                 ref, durations, failed = column
                 statistics.add(ref, durations[start:stop], failed[start:stop])
-        self._counted = released
+        parts, self._counted = slice(self._counted, released), released
+        return parts
 
 
 class Statistics:

@@ -8,15 +8,20 @@ from motel_locust.engine.engine import Engine
 from motel_locust.load.destination import resource_attributes, settings_for
 from motel_locust.load.feed import Feed
 from motel_locust.load.options import run_options
+from motel_locust.load.outlet import Outlet
+from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.settings import Settings, SettingsError
+from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.otlp.transports import open_transport
 from motel_locust.topology.quantities import parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from motel_locust.engine.columns import Columns
+    from motel_locust.load.feed import Encode
     from motel_locust.load.options import RunOptions
     from motel_locust.load.run import Part, Run
     from motel_locust.otlp.exporter import Settled
@@ -56,13 +61,14 @@ def build_feeds(
             )
             exporters.append((settings, exporter))
         topology = topologies[part.sha256]
+        heads = encode_heads(
+            {name: each.resource_attributes for name, each in topology.services.items()},
+            resource_attributes(run.environ),
+        )
+        traces = Outlet("traces", heads, exporter, flush_interval_s=options.flush_interval_s)
         feeds[part.user_class] = Feed(
             build_engine(run, part, topology, options, worker=worker),
-            BatchEncoder(
-                {name: each.resource_attributes for name, each in topology.services.items()},
-                environment=resource_attributes(run.environ),
-            ),
-            exporter,
+            {traces: encode_spans()},
             epoch_ns=run.epoch_ns,
             flush_interval_s=options.flush_interval_s,
             realtime=options.realtime,
@@ -70,6 +76,12 @@ def build_feeds(
             stride=run.stride,
         )
     return feeds
+
+
+def encode_spans() -> Encode:
+    """Return what makes parcels of the spans of batches."""
+    encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
+    return lambda batch, _active, pause: encoder.encode(batch, pause)
 
 
 def build_engine(

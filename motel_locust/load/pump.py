@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gevent import Greenlet
 
     from motel_locust.load.feed import Feed
+    from motel_locust.load.outlet import Outlet
     from motel_locust.load.release import Release
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.ledger import Ledger
@@ -285,17 +286,18 @@ class Pump:
 
     def _deliver(self, feed: Feed) -> None:
         """Offer the bodies that are ready; where asked to, only when there is room."""
-        while feed.ready:
-            if self._must_wait(feed):
-                self._watch_lag()
-                self._release.wait_until(self._release.now_s() + ROOM_S)
-                self._slice_s = self._release.now_s()
-            else:
-                feed.exporter.offer(feed.ready.popleft())
+        for outlet in feed.outlets:
+            while outlet.ready:
+                if self._must_wait(outlet):
+                    self._watch_lag()
+                    self._release.wait_until(self._release.now_s() + ROOM_S)
+                    self._slice_s = self._release.now_s()
+                else:
+                    outlet.exporter.offer(outlet.ready.popleft())
         self._give_way()
 
-    def _must_wait(self, feed: Feed) -> bool:
-        if not self._wait_on_full or feed.exporter.room(len(feed.ready[0].content)):
+    def _must_wait(self, outlet: Outlet) -> bool:
+        if not self._wait_on_full or outlet.exporter.room(len(outlet.ready[0].content)):
             return False
         return not self._stopping or self._release.now_s() < self._deadline_s
 
@@ -312,17 +314,14 @@ class Pump:
             # They were due before the end, and waited for their body to be full.
             self._let_out(self._last_tick)
             for feed in self._feeds.values():
-                feed.finish(self._release.now_s())
+                feed.end(self._tick, self._release.now_s())
                 self._deliver(feed)
             for exporter in self._exporters():
                 exporter.drain(max(0.0, self._deadline_s - self._release.now_s()))
 
     def _exporters(self) -> Sequence[Exporter]:
-        exporters: list[Exporter] = []
-        for feed in self._feeds.values():
-            if feed.exporter not in exporters:
-                exporters.append(feed.exporter)
-        return exporters
+        outlets = chain.from_iterable(feed.outlets for feed in self._feeds.values())
+        return list(dict.fromkeys(outlet.exporter for outlet in outlets))
 
     def _lag_ns(self) -> int:
         late_s = self._release.now_s() - self._due_s() if self._began_s else 0.0

@@ -11,12 +11,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from motel_locust.engine.engine import Engine
 from motel_locust.load.feed import Feed
+from motel_locust.load.feeds import encode_spans
+from motel_locust.load.outlet import Outlet
 from motel_locust.load.pump import Pump
 from motel_locust.load.release import Release
+from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.delivery import Answer, Cause
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.ledger import Ledger
-from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.topology.model import Topology
 
 if TYPE_CHECKING:
@@ -125,10 +127,15 @@ class Bench:
             now=self.clock.now_s,
             on_settled=lambda _: self.pump.wake(),
         )
+        self.outlet = Outlet(
+            "traces",
+            encode_heads({"front": {}, "back": {}}, {}),
+            exporter,
+            flush_interval_s=flush_interval_s,
+        )
         self.feed = Feed(
             Engine(topology, seed=7, epoch_ns=EPOCH_NS, realtime=realtime),
-            BatchEncoder({"front": {}, "back": {}}),
-            exporter,
+            {self.outlet: encode_spans()},
             epoch_ns=EPOCH_NS,
             flush_interval_s=flush_interval_s,
             realtime=realtime,
