@@ -29,7 +29,7 @@ def definitions(topology: Topology, *, seed: int, worker: int) -> Iterator[Metri
     *seed* fixes what they draw; what is not drawn for a span differs from worker to worker.
     """
     for service, model in topology.services.items():
-        scopes = [(None, model.metrics)]
+        scopes: list[tuple[str | None, tuple[Metric, ...]]] = [(None, model.metrics)]
         scopes += [(operation, own.metrics) for operation, own in model.operations.items()]
         for operation, metrics in scopes:
             for metric in metrics:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motel_locust.engine import draws, measures
+from motel_locust.engine.hashed import Hashed
 from motel_locust.engine.points import Buckets, Exemplars, MetricShape, PointColumns
-from motel_locust.engine.series import OVERFLOW, series_of
+from motel_locust.engine.series import OVERFLOW, Enumerated, possible
 from motel_locust.engine.sums import Examples, Extremes, Totals
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from motel_locust.engine.points import Temporality, ValueItems
     from motel_locust.engine.released import Released
     from motel_locust.engine.scenarios import Active
-    from motel_locust.engine.series import Slots
+    from motel_locust.engine.series import Series, Slots
 
 
 class Instrument:
@@ -55,7 +56,9 @@ class Instrument:
             bounds=measures.bounds_of(metric.unit) if histogram else (),
         )
         bases, drawing = definition.attributes()
-        self._series = series_of(bases, drawing, most=most_series)
+        self._series: Series = Hashed(bases, drawing, most_series)
+        if possible(bases, drawing) <= most_series:
+            self._series = Enumerated(bases, drawing)
         self._base = {
             name: place if len(bases) > 1 else 0 for place, name in enumerate(definition.operations)
         }
@@ -186,9 +189,9 @@ class Instrument:
         """Add measurements to the series at *slot*; return their cells."""
         cell = slot
         if steps is not None and self._totals is not None:
-            self._totals.add(slot, steps)
+            least, greatest = int(steps.min()), int(steps.max())
+            self._totals.add(slot, steps, least=least, greatest=greatest)
             if self._extremes is not None:
-                least, greatest = int(steps.min()), int(steps.max())
                 self._extremes.add(slot, steps, least=least, greatest=greatest)
                 bucket = self._buckets(steps, least=least, greatest=greatest)
                 cell = slot * self._width + bucket

@@ -112,13 +112,13 @@ class Intake:
                 self._record(spans, active)
 
     def close(self, *, final: bool) -> None:
-        """Hand over all that belongs to the current interval, everything if it is the *final* one."""
+        """Hand over all that belongs to the current interval; everything if *final*."""
         self.settle()
         last = max((*self._later, *self._begun, 0)) if final else self._intervals.current
         for number in sorted(each for each in self._begun if each <= last):
-            spans = self._begun.pop(number)
+            begun = self._begun.pop(number)
             for instrument in self._counting:
-                instrument.begin(self._operation, spans)
+                instrument.begin(self._operation, begun)
         for number in sorted(each for each in self._later if each <= last):
             for active, spans in self._later.pop(number):
                 self._record(spans, active)

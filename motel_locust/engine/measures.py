@@ -1,13 +1,14 @@
 """What an instrument measures: its values as whole steps of a grid, and the bounds of its buckets.
 
 A sum of floating-point numbers depends on their order, and so on how spans were batched. So every
-value is a whole number of *steps*: durations are nanoseconds, drawn values are rounded to a power
-of two that leaves them the 53 bits of a float64. Sums of whole numbers are exact.
+value is a whole number of *steps*: durations are nanoseconds, drawn values are rounded to
+multiples of a power of two. Sums of whole numbers are exact.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from motel_locust.topology.quantities import NumberDistribution
 
 _LARGEST: Final = 2**63 - 1
+# A value that does not vary keeps all bits of its float64, so that it is shown as it was written.
+# Those that do keep so many that their sums can be added up in one go.
 _BITS: Final = 53
+_BITS_OF_DRAWS: Final = 38
 # Beyond it, the steps in one would be no float64.
 _FINEST: Final = 1_000
 # More than `draws.draw_normals` ever reaches.
@@ -85,13 +89,16 @@ class Grid:
 
 
 def grid_of(values: Iterable[NumberDistribution]) -> Grid:
-    """Return the grid for draws of all *values*; a value without deviation lies on it exactly.
+    """Return the grid for draws of all *values*.
 
-    That holds for the largest of them; the others keep as many bits as fit below it.
+    The largest one, if it has no deviation, lies on it exactly; if all have one, draws are at most
+    2**-39 of the largest off, in any case at most 2**-54.
     """
-    largest = max(abs(each.mean) + _DEVIATIONS * each.deviation for each in values)
-    _, exponent = math.frexp(largest)
-    return Grid(math.ldexp(1.0, min(_BITS - exponent, _FINEST)))
+    found = tuple(values)
+    bits = _BITS_OF_DRAWS if all(each.deviation for each in found) else _BITS
+    largest = max(abs(each.mean) + _DEVIATIONS * each.deviation for each in found)
+    _, exponent = math.frexp(min(largest, sys.float_info.max))
+    return Grid(math.ldexp(1.0, min(bits - exponent, _FINEST)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,10 @@ def _on_spans(operation: Operation) -> list[Mapping[str, Generator]]:
 
 
 def _on_signals(model: Service | Operation) -> list[Mapping[str, Generator]]:
-    return [each.attributes for each in (*model.metrics, *model.logs)]
+    return [
+        *(metric.attributes for metric in model.metrics),
+        *(log.attributes for log in model.logs),
+    ]
 
 
 def _any_sequence(attributes: Iterable[Mapping[str, Generator]]) -> bool:

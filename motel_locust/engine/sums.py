@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from motel_locust.engine.released import Released
     from motel_locust.engine.series import Slots
 
-# A float64 adds up whole numbers exactly below 2**53, so NumPy's weighted count does: numbers are
-# added in two halves, each of at most 33 bits, which leaves room for a million rows.
+# A float64 adds up whole numbers exactly below 2**53, so NumPy's weighted count does. Where sums
+# could be larger, two halves are added, each of at most 33 bits: room for a million rows.
+_EXACT: Final = 1 << 53
 _HALF: Final = 31
 _LOW: Final = (1 << _HALF) - 1
 _LARGEST: Final = np.iinfo(np.int64).max
@@ -30,21 +31,19 @@ class Totals:
     def __init__(self, slots: int) -> None:
         self._high, self._low = np.zeros(slots, np.int64), np.zeros(slots, np.int64)
 
-    def add(self, slot: Slots, values: NDArray[np.int64]) -> None:
-        """Add *values*, int64[rows], up to a million of them."""
-        high, low = values >> _HALF, values & _LOW
-        if isinstance(slot, int):
-            self._high[slot] += high.sum()
-            self._low[slot] += low.sum()
+    def add(self, slot: Slots, values: NDArray[np.int64], *, least: int, greatest: int) -> None:
+        """Add *values*, int64[rows], between *least* and *greatest*, up to a million of them."""
+        if max(-least, greatest) * values.size < _EXACT:
+            _add_to(self._low, slot, values)
         else:
-            size = self._low.size
-            self._high += np.bincount(slot, high, size).astype(np.int64)
-            self._low += np.bincount(slot, low, size).astype(np.int64)
+            _add_to(self._low, slot, values & _LOW)
+            _add_to(self._high, slot, values >> _HALF)
         self._carry()
 
     def values(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the sums at *slots*, each rounded once: float64[slots]."""
-        values: NDArray[np.float64] = self._high[slots] * float(1 << _HALF) + self._low[slots]
+        high: NDArray[np.float64] = self._high[slots].astype(np.float64)
+        values: NDArray[np.float64] = high * (1 << _HALF) + self._low[slots]
         return values
 
     def fold(self, slots: NDArray[np.int64], into: int) -> None:
@@ -61,6 +60,14 @@ class Totals:
     def _carry(self) -> None:
         self._high += self._low >> _HALF
         self._low &= _LOW
+
+
+def _add_to(sums: NDArray[np.int64], slot: Slots, values: NDArray[np.int64]) -> None:
+    """Add to *sums*, int64[slots], up to ``_EXACT`` for each of them."""
+    if isinstance(slot, int):
+        sums[slot] += values.sum()
+    else:
+        sums += np.bincount(slot, values, sums.size).astype(np.int64)
 
 
 class Extremes:
@@ -107,15 +114,16 @@ class Examples:
     @property
     def cells(self) -> NDArray[np.int64]:
         """The cells that have an example, ascending: int64[examples]."""
-        return (self.span_id != _NO_SPAN).nonzero()[0]
+        cells: NDArray[np.int64] = (self.span_id != _NO_SPAN).nonzero()[0]
+        return cells
 
     def offer(self, cell: Slots, steps: NDArray[np.int64] | None, spans: Released) -> None:
         """Consider the measurements on *spans*; *steps*, int64[rows], is None for ones."""
         if isinstance(cell, int):
-            rows = spans.span_id.argmin(keepdims=True)
-            if spans.span_id[rows[0]] >= self.span_id[cell]:
+            row = spans.span_id.argmin()
+            if spans.span_id[row] >= self.span_id[cell]:
                 return
-            cells = np.array([cell])
+            rows, cells = np.array([row]), np.array([cell])
         else:
             rows = (spans.span_id < self.span_id[cell]).nonzero()[0]
             if not rows.size:
