@@ -78,13 +78,13 @@ class Logs:
                     written.append(self._write(template, spans, rows, edges))
                 pause()
         columns = tuple(each for each, _ in written)
-        rows = [edges for _, edges in written]
+        cuts = [each for _, each in written]
         edges_ns = batch.edges_ns
         if self._realtime:
-            ticks = np.unique(np.concatenate((np.empty(0, np.int64), *rows)))
-            rows = [np.append(tick.searchsorted(ticks), tick.size) for tick in rows]
+            ticks = np.unique(np.concatenate((np.empty(0, np.int64), *cuts)))
+            cuts = [np.append(tick.searchsorted(ticks), tick.size) for tick in cuts]
             edges_ns = self._epoch_ns + ticks * TICK_NS
-        matrix = np.array(rows, np.int64).reshape(len(rows), edges_ns.size + 1)
+        matrix = np.array(cuts, np.int64).reshape(len(cuts), edges_ns.size + 1)
         return LogBatch(batch.trace_id, columns, edges_ns, matrix)
 
     def _write(

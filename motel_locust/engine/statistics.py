@@ -152,9 +152,14 @@ class Outgoing:
         self._released_ns = edge_ns
         return edge_ns == self._edges_ns[-1]
 
-    def count(self, statistics: Statistics) -> slice:
-        """Count what has left since the last time; return the parts that this was."""
-        released = bisect_right(self._edges_ns, self._released_ns)
+    @property
+    def released(self) -> int:
+        """How many parts have left."""
+        return bisect_right(self._edges_ns, self._released_ns)
+
+    def count(self, statistics: Statistics) -> None:
+        """Count what has left since the last time."""
+        released = self.released
         if released - self._counted == len(self._edges_ns):  # most batches leave at once
             for column in self._columns:
                 statistics.add(*column)
@@ -163,8 +168,7 @@ class Outgoing:
             for column, start, stop in zip(self._columns, starts, stops, strict=True):
                 ref, durations, failed = column
                 statistics.add(ref, durations[start:stop], failed[start:stop])
-        parts, self._counted = slice(self._counted, released), released
-        return parts
+        self._counted = released
 
 
 class Statistics:

@@ -207,27 +207,20 @@ def _filled(
     text: str, known: Mapping[str, tuple[Attribute, Place]]
 ) -> tuple[tuple[str | Shown, ...], tuple[Place, ...]]:
     """Return the parts of the body *text*, and where the columns of its varying ones come from."""
-    parts: list[str | Shown] = [""]
+    parts: list[str | Shown] = []
     places: list[Place] = []
-    for literal, name in _pieces(text):
-        parts[-1] = f"{parts[-1]}{literal}"
-        if name is None:
-            continue
-        match known.get(name):
+    words = ""
+    # A pattern with one group: what it finds stands at every second place.
+    for index, piece in enumerate(PLACEHOLDER.split(text)):
+        match known.get(piece) if index % 2 else piece:
+            case str():
+                words += piece
             case None:
-                parts[-1] += f"{{{name}}}"
+                words += f"{{{piece}}}"
             case columns.Constant(_, value), _:
-                parts[-1] += print_value(value)
+                words += print_value(value)
             case attribute, place:
-                parts += [attribute, ""]
+                parts += [words, attribute]
                 places.append(place)
-    return tuple(part for part in parts if part != ""), tuple(places)
-
-
-def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield what stands before each placeholder, with its name, and at last what follows them."""
-    behind = 0
-    for found in PLACEHOLDER.finditer(text):
-        yield text[behind : found.start()], found[1]
-        behind = found.end()
-    yield text[behind:], None
+                words = ""
+    return tuple(part for part in (*parts, words) if part != ""), tuple(places)

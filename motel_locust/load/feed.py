@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from motel_locust.engine.columns import Counts
+from motel_locust.engine.engine import carry_on
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.statistics import Outgoing, Statistics
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
@@ -44,18 +45,24 @@ class Departure:
     def __init__(self, batch: Batch, active: Active, meter: Meter | None) -> None:
         self._outgoing = Outgoing(batch)
         # Only what is measured is kept whole.
-        self._measured = None if meter is None else (meter, batch, active)
+        self._meant = None if meter is None else (meter, batch, active)
+        self._measured = 0
 
     def release(self, edge_ns: int) -> bool:
         """Let the part leave that begins at *edge_ns*; return whether it was the last one."""
         return self._outgoing.release(edge_ns)
 
     def count(self, statistics: Statistics) -> None:
-        """Count and measure what has left since the last time."""
-        parts = self._outgoing.count(statistics)
-        if self._measured is not None and parts.start < parts.stop:
-            meter, batch, active = self._measured
-            meter.record(batch, parts, active)
+        """Count what has left since the last time."""
+        self._outgoing.count(statistics)
+
+    def measure(self, pause: Callable[[], object]) -> None:
+        """Measure what has left since the last time."""
+        if self._meant is not None and self._measured < self._outgoing.released:
+            meter, batch, active = self._meant
+            parts = slice(self._measured, self._outgoing.released)
+            self._measured = parts.stop
+            meter.record(batch, parts, active, pause)
 
 
 class Filed(NamedTuple):
@@ -141,7 +148,7 @@ class Feed:
         self._engine.pass_over(start_ns, until * TICK_NS)
         self._ahead = 1
         if self._meter:
-            self._meter.pass_over(until)
+            self._meter.pass_over(tick, until)
 
     def walk(self, tick: int, pause: Callable[[], object]) -> bool:
         """Walk a stretch and return True, unless all that leaves until *tick* is filed already.
@@ -194,38 +201,42 @@ class Feed:
             due_s = min(due_s, at_s(filed) + self._flush_interval_s)
         return due_s
 
-    def release(self, tick: int, due_s: float, now_s: float) -> None:
+    def release(
+        self, tick: int, due_s: float, now_s: float, pause: Callable[[], object] = carry_on
+    ) -> None:
         """Pack what is filed for *tick* into bodies: from here on it counts as generated.
 
         Args:
             tick: Is let out; what was measured before it is collected first, if it is time.
             due_s: When it was due; a body's time begins with this.
             now_s: The present; a body that is cut has its time to be acknowledged from here.
+            pause: Is called now and then.
         """
         if self._meter and self._meter.tick <= tick:
-            self._count()
-            self._meter.collect(self._meter.tick, due_s, now_s)
-        self._let_out(tick, due_s, now_s)
+            self._measure(pause)
+            self._meter.collect(self._meter.tick, due_s, now_s, pause)
+        self._let_out(tick, due_s, now_s, pause)
 
     def flush(self, now_s: float) -> None:
         """Cut the bodies that have waited long enough."""
         for outlet in self.outlets:
             outlet.flush(now_s)
 
-    def finish(self, now_s: float) -> None:
+    def finish(self, now_s: float, pause: Callable[[], object] = carry_on) -> None:
         """Begin no new trace, release the rest of those that were begun, and cut all bodies."""
         for tick in sorted(self._filed) if self._realtime else ():
-            self._let_out(tick, now_s, now_s)
+            self._let_out(tick, now_s, now_s, pause)
         for tick in list(self._filed):
             self._taken_out(tick)
+        self._measure(pause)
         self._forget_batches()
         self._cut(now_s)
 
-    def end(self, tick: int, now_s: float) -> None:
+    def end(self, tick: int, now_s: float, pause: Callable[[], object] = carry_on) -> None:
         """Finish for good before *tick*: metrics are collected a last time."""
-        self.finish(now_s)
+        self.finish(now_s, pause)
         if self._meter:
-            self._meter.collect(tick, now_s, now_s, final=True)
+            self._meter.collect(tick, now_s, now_s, pause, final=True)
             self._cut(now_s)
 
     def asked_per_s(self, tick: int) -> float:
@@ -238,8 +249,13 @@ class Feed:
 
     def operations(self) -> Mapping[str, OperationCounts]:
         """Return what was released of each operation."""
-        self._count()
+        for batch in self._departing:
+            batch.count(self._statistics)
         return self._statistics.operations()
+
+    def overflowed(self) -> dict[str, int]:
+        """Return how many measurements had no series of their own, by ``service: metric``."""
+        return self._meter.overflowed() if self._meter else {}
 
     def _file(
         self,
@@ -277,10 +293,11 @@ class Feed:
         if self._engine.walked_ns < walked_ns:
             for late in [filed for filed in self._filed if filed >= tick]:
                 self._taken_out(late, from_tick=tick)
+            self._measure(carry_on)
             self._forget_batches()
         self._ahead = 1
 
-    def _let_out(self, tick: int, due_s: float, now_s: float) -> None:
+    def _let_out(self, tick: int, due_s: float, now_s: float, pause: Callable[[], object]) -> None:
         for filed in self._taken_out(tick):
             for outlet, parcel in filed.parcels:
                 outlet.take(parcel, due_s, now_s)
@@ -290,17 +307,19 @@ class Feed:
             if filed.batch.release(filed.edge_ns):
                 filed.batch.count(self._statistics)
                 self._departing.pop(filed.batch, None)
+                filed.batch.measure(pause)
             else:
                 self._departing[filed.batch] = None
 
-    def _count(self) -> None:
-        """Count and measure what was let out of batches that are still leaving."""
-        for batch in self._departing:
-            batch.count(self._statistics)
+    def _measure(self, pause: Callable[[], object]) -> None:
+        """Measure what was let out of batches that are still leaving."""
+        for batch in list(self._departing):
+            batch.measure(pause)
 
     def _forget_batches(self) -> None:
         """Count what was let out of batches, of which nothing is filed any more."""
-        self._count()
+        for batch in self._departing:
+            batch.count(self._statistics)
         self._departing.clear()
 
     def _row(self, user: int) -> int:

@@ -140,7 +140,8 @@ class Generator:
         """Take part in *run*: from now on users generate, once the topologies are here."""
         self.leave_run()
         self.troubles, self._footprint = [], Footprint()
-        options, ledger = run_options(run.options), Ledger()
+        options = run_options(run.options)
+        ledger = Ledger(options.signals)
         self.run, self.release = run, Release(run.epoch_ns)
         self.pump = Pump(
             self.release,
@@ -234,9 +235,9 @@ class Generator:
             report = self.receiver.stop()
             if report is not None:
                 logger.info(
-                    "the built-in receiver got %d spans of %d traces",
-                    report["spans"],
-                    report["traces"],
+                    "the built-in receiver got %d spans of %d traces, %d data points and"
+                    " %d log records",
+                    *(report[kind] for kind in ("spans", "traces", "points", "records")),
                 )
             self.receiver = None
 

@@ -174,6 +174,7 @@ class Pump:
             simulated_ns=(self._tick - self._first_tick) * TICK_NS,
             elapsed_ns=int((ended_s - self._began_s) * 1e9) if self._began_s else 0,
             operations=total_by_operation(feed.operations() for feed in feeds),
+            overflowed=dict(sum((Counter(feed.overflowed()) for feed in feeds), Counter())),
             scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))),
         )
 
@@ -211,7 +212,7 @@ class Pump:
         """Let traces that were begun leave whole, and wait until somebody resumes or ends it."""
         self._let_out(self._release.due())
         for feed in self._feeds.values():
-            feed.finish(self._release.now_s())
+            feed.finish(self._release.now_s(), self._give_way)
             self._deliver(feed)
         while self._held and not self._stopping:
             self._release.wait_until(self._release.now_s() + HELD_S)
@@ -256,7 +257,8 @@ class Pump:
 
     def _release_from(self, feed: Feed) -> None:
         """Let out what *feed* has for the present tick."""
-        feed.release(self._tick, self._release.at_s(self._tick), self._release.now_s())
+        due_s, now_s = self._release.at_s(self._tick), self._release.now_s()
+        feed.release(self._tick, due_s, now_s, self._give_way)
         self._deliver(feed)
 
     def _apply_changes(self) -> None:
@@ -314,7 +316,7 @@ class Pump:
             # They were due before the end, and waited for their body to be full.
             self._let_out(self._last_tick)
             for feed in self._feeds.values():
-                feed.end(self._tick, self._release.now_s())
+                feed.end(self._tick, self._release.now_s(), self._give_way)
                 self._deliver(feed)
             for exporter in self._exporters():
                 exporter.drain(max(0.0, self._deadline_s - self._release.now_s()))

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogRecordFlags, ScopeLogs
+from opentelemetry.proto.logs.v1.logs_pb2 import (
+    LogRecord,
+    LogRecordFlags,
+    ScopeLogs,
+    SeverityNumber,
+)
 
 from motel_locust.otlp.attributes import content_segments, head
 from motel_locust.otlp.blocks import Encoded
@@ -73,7 +78,7 @@ def _fields(shape: LogShape) -> list[Segment]:
         head(LogRecord(observed_time_unix_nano=_FIXED64), _ID_8),
         Column(3, "<i8"),
         LogRecord(
-            severity_number=shape.severity.value,
+            severity_number=SeverityNumber.ValueType(shape.severity),
             severity_text=shape.severity.name,
             flags=SAMPLED,
         ).SerializeToString(),
