@@ -170,6 +170,14 @@ OPTIONS: Final = (
         "Put the names of the active scenarios on every span, as synth.scenarios",
     ),
     Option(
+        "--semconv",
+        "",
+        "A folder of semantic conventions of your own in the public YAML format, which come before"
+        " the published ones",
+        text,
+        metavar="DIR",
+    ),
+    Option(
         "--otlp-protocol",
         "",
         "How to send: http/protobuf (port 4318 by default) or grpc (4317)."

@@ -20,6 +20,7 @@ from motel_locust.load.run import Part
 from motel_locust.otlp.receiver_process import ReceiverError
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.otlp.transports import check_reachable
+from motel_locust.topology.conventions import read_conventions
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.reading import parse_topology
 from motel_locust.topology.sources import read_source
@@ -178,11 +179,16 @@ class _Preparing:
 
     def read(self, sources: set[str]) -> dict[str, Reading]:
         """Return the topologies by source."""
-        readings = {}
+        readings: dict[str, Reading] = {}
+        try:
+            conventions = read_conventions(self._options["semconv"])
+        except TopologyError as error:
+            self.problems.append(str(error))
+            return readings
         for source in sorted(sources):
             if source:
                 try:
-                    readings[source] = reading = parse_topology(_source(source))
+                    readings[source] = reading = parse_topology(_source(source), conventions)
                 except TopologyError as error:
                     self.problems.append(str(error))
                 else:
