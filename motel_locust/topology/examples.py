@@ -37,7 +37,8 @@ class Examples:
     """Attributes that hold more than one plain value."""
     open: frozenset[str]
     """Enumerations that everybody may add to."""
-    values: Mapping[str, Generator]
+    values: Mapping[str, Node]
+    """Generators by attribute, as they are written."""
 
 
 @cache
@@ -45,12 +46,21 @@ def examples() -> Examples:
     """Return the content of the file, read once."""
     root, _ = compose(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
     assert isinstance(root, Entries)
+    values = root.named["values"]
+    assert isinstance(values, Entries)
     return Examples(
         apart=_names(root.named["apart"]),
         lists=_names(root.named["lists"]),
         open=_names(root.named["open"]),
-        values=_ATTRIBUTES.validate_python(root.named["values"]),
+        values=values.named,
     )
+
+
+@cache
+def written(name: str) -> Generator | None:
+    """Return what the file says of the attribute *name*."""
+    node = examples().values.get(name)
+    return None if node is None else _ATTRIBUTES.validate_python({name: node})[name]
 
 
 def generator(attribute: Attribute) -> Generator | None:
@@ -61,10 +71,10 @@ def generator(attribute: Attribute) -> Generator | None:
     """
     if attribute.deprecated or attribute.template or attribute.name in examples().lists:
         return None
-    written = examples().values.get(attribute.name)
+    said = written(attribute.name)
     if not attribute.members:
-        return written or Constant(value=UNKNOWN)
-    weights = dict(written.values) if isinstance(written, Choice) else {}
+        return said or Constant(value=UNKNOWN)
+    weights = dict(said.values) if isinstance(said, Choice) else {}
     return one_of(attribute, weights)
 
 

@@ -45,11 +45,11 @@ class _Fixed:
 def _attribute(name: str, fixed: _Fixed, conventions: Conventions) -> Iterator[Mistake]:
     known = conventions.attribute(name)
     if known is None:
-        near = _near(name, conventions)
-        if near:
-            meant = listed(map(quoted, near[:3]))
+        meant = _near(name, conventions)
+        if meant:
             message = f"the semantic conventions have no attribute {quoted(name)}; "
-            yield _warning("misspelt-name", f"{message}did you mean {meant}?", fixed.path)
+            message += f"did you mean {listed(map(quoted, meant[:3]))}?"
+            yield _warning("misspelt-name", message, fixed.path)
     elif known.deprecated:
         message = f"attribute {quoted(name)} is deprecated in the semantic conventions: "
         yield _warning("deprecated-name", f"{message}{known.deprecated}", fixed.path)
@@ -57,12 +57,13 @@ def _attribute(name: str, fixed: _Fixed, conventions: Conventions) -> Iterator[M
         members = [print_value(member) for member in known.members]
         for value, path in fixed.values:
             written = print_value(value)
-            near_members = suggestion(written, members)
-            if written in members or (conventions.is_open(known) and not near_members):
+            if written in members:
                 continue
-            message = f"{quoted(written)} is none of the values of {quoted(name)} in the semantic "
-            message += f"conventions{near_members or _all(members)}"
-            yield Mistake("unlisted-value", message, path=path, complete=True)
+            near = suggestion(written, members)
+            if near or not conventions.is_open(known):
+                message = f"{quoted(written)} is none of the values of {quoted(name)} in the "
+                message += f"semantic conventions{near or _all(members)}"
+                yield Mistake("unlisted-value", message, path=path, complete=True)
 
 
 def _near(name: str, conventions: Conventions) -> list[str]:

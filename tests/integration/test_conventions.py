@@ -69,7 +69,7 @@ def test_a_registry_that_is_broken_starts_nothing(locust: Locusts, tmp_path: Pat
         *("--topology", path, "--semconv", tmp_path / "registry", "--host", "discard://"),
         *("--headless", "--users", "1", "--run-time", "1s"),
     )
-    assert finished.code == 1
+    assert finished.code == 2
     assert "broken.yaml:3:1: not YAML: " in finished.stderr
     assert "unknown-domain" not in finished.stderr
     assert "Traceback" not in finished.stderr
