@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LARGEST: Final = 2**63 - 1
 # A value that does not vary keeps all bits of its float64, so that it is shown as it was written.
-# Those that do keep so many that their sums can be added up in one go.
+# Those that do keep so many, at least, which lets their sums be added up in one go.
 _BITS: Final = 53
 _BITS_OF_DRAWS: Final = 38
 # Beyond it, the steps in one would be no float64.
@@ -91,14 +91,16 @@ class Grid:
 def grid_of(values: Iterable[NumberDistribution]) -> Grid:
     """Return the grid for draws of all *values*.
 
-    The largest one, if it has no deviation, lies on it exactly; if all have one, draws are at most
-    2**-39 of the largest off, in any case at most 2**-54.
+    The largest one lies on it exactly if it has no deviation. Draws are at most 2**-38 of the
+    largest that the same values make off, as long as values are not beyond 2**15 times each other.
     """
     found = tuple(values)
-    bits = _BITS_OF_DRAWS if all(each.deviation for each in found) else _BITS
-    largest = max(abs(each.mean) + _DEVIATIONS * each.deviation for each in found)
-    _, exponent = math.frexp(min(largest, sys.float_info.max))
-    return Grid(math.ldexp(1.0, min(bits - exponent, _FINEST)))
+    sizes = [abs(each.mean) + _DEVIATIONS * each.deviation for each in found]
+    exponents = [math.frexp(min(size, sys.float_info.max))[1] for size in sizes if size] or [0]
+    bits = _BITS
+    if all(each.deviation for each in found):
+        bits = min(_BITS_OF_DRAWS + max(exponents) - min(exponents), _BITS)
+    return Grid(math.ldexp(1.0, min(bits - max(exponents), _FINEST)))
 
 
 @dataclass(frozen=True, slots=True)
