@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from motel_locust.otlp.endpoints import Protocol
     from motel_locust.otlp.ledger import Signal
     from motel_locust.otlp.settings import Settings
+    from motel_locust.topology.conventions import Conventions
     from motel_locust.topology.model import Topology
     from motel_locust.topology.reading import Reading
     from motel_locust.topology.sources import Source
@@ -104,6 +105,12 @@ def otel_variables() -> dict[str, str]:
 def _standard_input() -> Source:
     """Return what standard input held; it can be read only once."""
     return read_source("-")
+
+
+@cache
+def _conventions(folder: str) -> Conventions:
+    """Return what a folder holds, read once: a large one takes seconds."""
+    return read_conventions(folder)
 
 
 def _source(text: str) -> Source:
@@ -181,7 +188,7 @@ class _Preparing:
         """Return the topologies by source."""
         readings: dict[str, Reading] = {}
         try:
-            conventions = read_conventions(self._options["semconv"])
+            conventions = _conventions(self._options["semconv"])
         except TopologyError as error:
             self.problems.append(str(error))
             return readings

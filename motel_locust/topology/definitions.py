@@ -99,9 +99,10 @@ def _deprecation(node: Entries) -> str:
         return ""
     if isinstance(said, Entries):
         renamed, note = (text(said.named.get(key)) for key in ("renamed_to", "note"))
-        told = f"replaced by {renamed}" if renamed else " ".join(note.split()).rstrip(".")
+        told = f"replaced by {renamed}" if renamed else note
     else:
-        told = " ".join(text(said).replace("`", "").split()).rstrip(".")
+        told = text(said)
+    told = " ".join(told.replace("`", "").split()).rstrip(".")
     return told[:1].lower() + told[1:] if told else _NO_REPLACEMENT
 
 

@@ -47,6 +47,10 @@ _SECTIONS: Final = {
     "events": ("event.", "name"),
     "metrics": ("metric.", "name"),
     "entities": ("entity.", "type"),
+    "span_refinements": ("", "id"),
+    "event_refinements": ("", "id"),
+    "metric_refinements": ("", "id"),
+    "entity_refinements": ("", "id"),
 }
 """Lists of groups, with what the public registry begins their ids with, and the key they have."""
 

@@ -39,6 +39,8 @@ groups:
       - {id: shop.tags, type: "string[]", examples: [[a, b]]}
       - {id: shop.anything, type: any}
       - {id: shop.old, type: string, deprecated: {reason: renamed, renamed_to: shop.note}}
+      - {id: shop.older, type: string, deprecated: {note: "Split to `shop.note` and others."}}
+      - {id: shop.oldest, type: string, deprecated: "Use `shop.note`."}
       - ref: http.route
         requirement_level: recommended
   - id: metric.shop.orders
@@ -94,9 +96,14 @@ def test_the_warnings_know_it(tmp_path: Path) -> None:
         '"lent" is none of the values of "shop.order.kind" in the semantic conventions, which are '
         "own, gift and loan"
     ]
-    assert warnings("attributes: {shop.old: {value: a}}", known) == [
-        'attribute "shop.old" is deprecated in the semantic conventions: replaced by shop.note'
-    ]
+    for name, told in (
+        ("shop.old", "replaced by shop.note"),
+        ("shop.older", "split to shop.note and others"),
+        ("shop.oldest", "use shop.note"),
+    ):
+        assert warnings(f"attributes: {{{name}: {{value: a}}}}", known) == [
+            f'attribute "{name}" is deprecated in the semantic conventions: {told}'
+        ]
     assert warnings("attributes: {shop.expres: {value: true}}", known) == [
         'the semantic conventions have no attribute "shop.expres"; did you mean "shop.express"?'
     ]
@@ -153,6 +160,8 @@ metrics:
   - {name: depot.lorries, instrument: gauge, unit: "{lorry}", attributes: [{ref: depot.gate}]}
 spans:
   - {type: depot.unload, kind: internal, attributes: [{ref: depot.bay}]}
+span_refinements:
+  - {id: depot.unload.fast, ref: depot.unload, attributes: [{ref: depot.gate, examples: [1]}]}
 """
     known = conventions(tmp_path, second=second)
     # An attribute that is in no group is in its namespace.
@@ -162,6 +171,7 @@ spans:
     }
     assert list(known.domain("depot.lorry") or ()) == ["depot.bay", "http.route"]
     assert list(known.domain("span.depot.unload") or ()) == ["depot.bay"]
+    assert list(known.domain("depot.unload.fast") or ()) == ["depot.gate"]
     metric = known.metric("depot.lorries")
     assert metric is not None
     assert (metric.instrument, metric.unit) == ("gauge", "{lorry}")
