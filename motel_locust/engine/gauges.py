@@ -44,6 +44,7 @@ class Gauges:
         self._scale_ns = np.array([each.walk or 0 for each in metrics], np.float64)
         self._drawings = [each.attributes() for each in definitions]
         self._fixed = [AttributeSet(bases[0]) for bases, _ in self._drawings]
+        self._values: dict[Active, NDArray[np.float64]] = {}
         self._value = np.zeros(len(metrics))
         self._collected_ns: int | None = None
         self._collections = 0
@@ -53,9 +54,10 @@ class Gauges:
         if not self._definitions:
             return []
         words = draws.draw_words(self._keys, np.uint64(at_ns))
-        values = [each.value(active) for each in self._definitions]
-        mean = np.array([each.mean for each in values])
-        deviation = np.array([each.deviation for each in values])
+        if active not in self._values:
+            values = [each.value(active) for each in self._definitions]
+            self._values[active] = np.array([(each.mean, each.deviation) for each in values]).T
+        mean, deviation = self._values[active]
         kept = np.zeros(mean.size)
         if self._collected_ns is not None:
             walking = self._scale_ns.nonzero()[0]

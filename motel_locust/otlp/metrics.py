@@ -8,6 +8,7 @@ stamped; the attributes of a series stay the same, so they are encoded once.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
 Owner: TypeAlias = "type[NumberDataPoint | HistogramDataPoint]"
 """The class of the messages that are an instrument's points."""
 
-# How many points are put together between two pauses: some 2 ms of work.
-_POINTS_AT_ONCE: Final = 500
+# How many points are put together between two pauses: 3 ms of work where all series are new.
+_POINTS_AT_ONCE: Final = 200
+# By how much the lengths around many points are wider than those around none.
+_LENGTHS: Final = 8
 
 
 class MetricEncoder:
@@ -129,9 +132,9 @@ class _InstrumentEncoder:
     ) -> Iterator[_Piece]:
         """Yield the points of *columns* in pieces of at most *max_bytes*, or of one point."""
         points: list[bytes] = []
-        size = 0
+        size, most = 0, max_bytes - len(self._enclosed([])) - _LENGTHS
         for message in self._messages(columns):
-            if points and size + len(message) > max_bytes - len(self._enclosed([])):
+            if points and size + len(message) > most:
                 yield _Piece(self._shape.service, self._enclosed(points), len(points))
                 points, size = [], 0
             points.append(message)
@@ -159,8 +162,7 @@ class _InstrumentEncoder:
         if columns.exemplars is not None:
             found = columns.exemplars
             frame = [found.time_ns, found.value, found.span_id, found.trace_id]
-            for point, message in zip(found.point.tolist(), _rows(exemplar, frame), strict=True):
-                shown[point] += message
+            shown = _rows(exemplar, frame, np.bincount(found.point, minlength=len(fixed)))
         for attributes, rest, exemplars in zip(columns.attributes, fixed, shown, strict=True):
             yield _field(self._point, self._encoded(attributes) + rest + exemplars)
 
@@ -242,15 +244,30 @@ def _exemplar_parts(dtype: str) -> list[Part]:
     ]
 
 
-def _rows(segment: Segment, frame: Sequence[NDArray[Any]]) -> list[bytes]:
-    """Return what a *segment* of fixed width makes of each row of *frame*."""
+def _rows(
+    segment: Segment, frame: Sequence[NDArray[Any]], rows: NDArray[np.int64] | None = None
+) -> list[bytes]:
+    """Return what a *segment* of fixed width makes of each row of *frame*.
+
+    Or of several at a time: *rows*, int64[messages], adds up to all of them.
+    """
     (put,) = segment.plan(frame).puts
     width, content = put.items.dtype.itemsize, put.items.tobytes()
-    return [content[at : at + width] for at in range(0, len(content), width)]
+    if rows is None:
+        return [content[at : at + width] for at in range(0, len(content), width)]
+    ends = rows.cumsum() * width
+    starts = (ends - rows * width).tolist()
+    return [content[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
-    return tag + varint(len(content)) + content
+    return tag + _length(len(content)) + content
+
+
+@lru_cache(maxsize=1024)
+def _length(length: int) -> bytes:
+    """Return *length* as a varint; the points of an instrument have few different ones."""
+    return varint(length)
 
 
 _METRIC: Final = field_tag(ScopeMetrics(metrics=[Metric()]))

@@ -225,7 +225,7 @@ def test_an_encoder_may_be_used_again() -> None:
         assert [point.as_int for point in points_of(metric)] == columns.value.tolist()
 
 
-@pytest.mark.parametrize(("points", "pauses"), [(1, 1), (1_100, 3)])
+@pytest.mark.parametrize(("points", "pauses"), [(1, 1), (1_100, 6)])
 def test_others_get_their_turn_while_points_are_encoded(points: int, pauses: int) -> None:
     paused: list[None] = []
     found = MetricPoints(TIME_NS, (counter("a", list(range(points))),))
