@@ -19,6 +19,8 @@ from motel_locust.engine.series import attribute_set
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from motel_locust.engine.definitions import MetricDefinition
     from motel_locust.engine.scenarios import Active
 
