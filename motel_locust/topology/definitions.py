@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from motel_locust.topology.diagnostics import Mistake, Step
 from motel_locust.topology.document import Entries, Items, Node, Scalar, is_null
@@ -27,41 +27,57 @@ _READ: Final[dict[str, Callable[[Node], Value]]] = {
     "double": number,
 }
 _WITHOUT_EXAMPLES: Final[dict[str, Value]] = {"string": UNKNOWN, "int": 0, "double": 0.0}
-_NO_REPLACEMENT: Final = "no replacement is named"
+NO_REPLACEMENT: Final = "no replacement is named"
 
 
-def definition(name: str, node: Entries, *, retired: bool) -> tuple[Attribute, Generator | None]:
-    """Return the attribute *name* that *node* defines, and how its values are made.
+class Definition(NamedTuple):
+    """An attribute, and how its values are made; None where there are none to make."""
 
-    Nothing is made for one that is deprecated, or *retired* with the file, or has no plain values.
-    Examples that are not of the declared type are left out.
+    attribute: Attribute
+    generator: Generator | None
+
+
+def definition(name: str, node: Entries) -> Definition:
+    """Return the attribute *name* as *node* defines it.
+
+    Nothing is made for one that is deprecated or has no plain values. Examples that are not of the
+    declared type are left out.
     """
     kind = node.named.get("type")
-    deprecated = _deprecation(node) or (_NO_REPLACEMENT if retired else "")
+    deprecated = _deprecation(node)
     if isinstance(kind, Entries):
         attribute = _enumeration(name, kind, deprecated)
-        return attribute, None if deprecated else one_of(attribute, {})
+        return Definition(attribute, None if deprecated else one_of(attribute, {}))
     plain, template = _plain_type(kind)
     attribute = Attribute(name, deprecated=deprecated, template=template)
     if deprecated or not plain:
-        return attribute, None
+        return Definition(attribute, None)
     if plain == "boolean":
-        return attribute, Chance(probability=0.5)
+        return Definition(attribute, Chance(probability=0.5))
     found = _examples(node.named.get("examples"), _READ[plain])
-    return attribute, evenly(found) if found else Constant(value=_WITHOUT_EXAMPLES[plain])
+    made = evenly(found) if found else Constant(value=_WITHOUT_EXAMPLES[plain])
+    return Definition(attribute, made)
+
+
+def written(node: Entries, key: str) -> str:
+    """Return the text under *key*, empty if there is none."""
+    found = node.named.get(key)
+    if found is None or isinstance(found, Scalar):
+        return text(found)
+    raise Mistake("wrong-type", f"{key} must be a text, found {described(found)}", path=(key,))
 
 
 def _plain_type(node: Node | None) -> tuple[str, bool]:
     """Return the type of plain values, empty where there are none, and whether it is a template."""
     if node is None or is_null(node):
         raise Mistake("missing-key", "type is missing; write type: string")
-    written = text(node) if isinstance(node, Scalar) else ""
-    match = _TYPE.fullmatch(written)
+    word = text(node) if isinstance(node, Scalar) else ""
+    match = _TYPE.fullmatch(word)
     if match is None:
         message = "type must be string, int, double, boolean, any, a list such as string[], a "
         message += f"template such as template[string], or members; found {described(node)}"
         raise Mistake("unknown-word", message, path=("type",))
-    return match["plain"] or "", written.startswith("template")
+    return match["plain"] or "", word.startswith("template")
 
 
 def _enumeration(name: str, node: Entries, deprecated: str) -> Attribute:
@@ -98,12 +114,12 @@ def _deprecation(node: Entries) -> str:
     if said is None or is_null(said):
         return ""
     if isinstance(said, Entries):
-        renamed, note = (text(said.named.get(key)) for key in ("renamed_to", "note"))
-        told = f"replaced by {renamed}" if renamed else note
+        renamed = written(said, "renamed_to")
+        told = f"replaced by {renamed}" if renamed else written(said, "note")
     else:
-        told = text(said)
+        told = written(node, "deprecated")
     told = " ".join(told.replace("`", "").split()).rstrip(".")
-    return told[:1].lower() + told[1:] if told else _NO_REPLACEMENT
+    return told[:1].lower() + told[1:] if told else NO_REPLACEMENT
 
 
 def _examples(node: Node | None, read: Callable[[Node], Value]) -> list[Value]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from motel_locust.topology.conventions import PUBLISHED, Conventions, read_conventions
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.generators import Chance, Choice, Constant
 from motel_locust.topology.reading import Source, parse_topology
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHOP = """
 groups:
@@ -285,3 +286,49 @@ attribute_groups: 3
 def test_a_folder_named_as_a_file_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     assert conventions(tmp_path, shop=SHOP).domain("shop")
+
+
+KEYS = ("id", "key", "ref", "ref_group", "type", "examples", "deprecated")
+WORDS = ("string", "int", "double", "boolean", "string[]", "http.route", "a", "a.b", "a.b.c", "")
+MEMBER = st.sampled_from(["id", "value", "deprecated"])
+scalars = st.one_of(st.sampled_from(WORDS), st.integers(), st.booleans(), st.none(), st.floats())
+types = st.fixed_dictionaries({"members": st.lists(scalars | st.dictionaries(MEMBER, scalars))})
+values = st.one_of(
+    scalars, types, st.lists(scalars, max_size=3), st.dictionaries(st.just("a"), scalars)
+)
+attributes = values | st.lists(
+    st.dictionaries(st.sampled_from(KEYS), values, max_size=4), max_size=4
+)
+groups = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": values,
+        "name": values,
+        "type": values,
+        "prefix": scalars,
+        "metric_name": scalars,
+        "instrument": scalars,
+        "attributes": attributes,
+    },
+)
+registries = st.dictionaries(
+    st.sampled_from(["groups", "attribute_groups", "attributes", "metrics", "spans"]),
+    attributes | st.lists(groups, max_size=4),
+)
+
+
+def places(folder: str) -> list[tuple[int, int]]:
+    """Where the registry is wrong; nowhere if it can be read."""
+    try:
+        read_conventions(folder)
+    except TopologyError as error:
+        return [(each.line, each.column) for each in error.problems]
+    return []
+
+
+@settings(max_examples=50, deadline=None)
+@given(registries)
+def test_whatever_a_file_says_is_read_or_refused_with_a_place(content: dict[str, object]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "a.yaml").write_text(json.dumps(content))
+        assert all(line and column for line, column in places(folder))
