@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from motel_locust.load.values import SIGNALS
 from motel_locust.otlp.lines import request_line
+
+if TYPE_CHECKING:
+    from motel_locust.otlp.ledger import Signal
 
 # As a Collector 0.161.0 with otlp receiver and file exporter wrote the request below, but for the
 # order of keys.
@@ -74,16 +80,17 @@ def request() -> ExportTraceServiceRequest:
 
 
 def test_a_line_says_what_the_collectors_file_exporter_says():
-    assert json.loads(request_line(request().SerializeToString())) == json.loads(EXPECTED)
+    assert json.loads(request_line(request().SerializeToString(), "traces")) == json.loads(EXPECTED)
 
 
 def test_a_line_is_one_line():
     made = request()
     made.resource_spans[0].scope_spans[0].spans[0].name = "two\nlines\r and \u2028 more"
-    line = request_line(made.SerializeToString())
+    line = request_line(made.SerializeToString(), "traces")
     assert "\n" not in line
     assert "\r" not in line
 
 
-def test_a_request_without_spans_is_a_line_too():
-    assert request_line(b"") == "{}"
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_a_request_without_items_is_a_line_too(signal: Signal):
+    assert request_line(b"", signal) == "{}"
