@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -45,6 +46,19 @@ def topology(operation: str) -> str:
 def attributes(operation: str) -> dict[str, Generator]:
     reading = parse_topology(Source("t.yaml", topology(operation).encode()))
     return reading.topology.services["web"].operations["get"].attributes
+
+
+def written_form(generator: Generator) -> str:
+    """A generator as it is written in a topology."""
+    match generator:
+        case Choice(values=pairs):
+            weights = ", ".join(f"{json.dumps(value)}: {weight}" for value, weight in pairs)
+            return f"{{values: {{{weights}}}}}"
+        case Range(low=low, high=high):
+            return f"{{range: [{low}, {high}]}}"
+        case Normal():
+            return f"{{distribution: {generator.model_dump_json()}}}"
+    return generator.model_dump_json()
 
 
 @pytest.mark.parametrize(("domain", "count"), COUNTS.items())
@@ -181,6 +195,13 @@ def test_what_the_operation_says_itself_wins() -> None:
         "http.route": Constant(value="/x"),
         "shop.a": Constant(value=1),
     }
+
+
+@pytest.mark.parametrize("domain", ["http", "db", "gen_ai", "geo", "cpython"])
+def test_a_domain_makes_what_a_person_could_have_written(domain: str) -> None:
+    made = attributes(f"domain: {domain}")
+    by_hand = ", ".join(f"{name}: {written_form(each)}" for name, each in made.items())
+    assert list(attributes(f"attributes: {{{by_hand}}}").items()) == list(made.items())
 
 
 def test_a_domain_fills_the_body_of_a_log() -> None:
