@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Exporter = Literal["file", "nop"]
 
+SENT_POINTS = "otelcol_exporter_sent_metric_points"
+
 
 class Collector:
     """A Collector that takes OTLP and keeps (``file``) or forgets (``nop``) what comes.
@@ -70,6 +72,17 @@ class Collector:
         assert self._metrics_port is not None, "start the Collector with metrics=True"
         return read_metric(self._metrics_port, name)
 
+    def wait_for_span_metrics(self) -> None:
+        """Return when all spans that were accepted are in what its spanmetrics connector says.
+
+        No other metrics may be under way.
+        """
+        # It tells on an interval, and nothing at its end. What it tells now may lack the last
+        # spans; what it begins to tell after that has them.
+        for _ in range(2):
+            told = self.metric(SENT_POINTS)
+            self._child.until(lambda told=told: self.metric(SENT_POINTS) > told, "telling")
+
     def stop(self) -> None:
         """Stop it in good order, so that all that it accepted is in its file."""
         # It says that it is ready a moment before it listens for signals (Run in its collector.go),
@@ -110,8 +123,7 @@ class Collector:
             exporters[name] = self._writer(signal) if exporter == "file" else {}
             pipelines[signal] = {"receivers": ["otlp"], "exporters": [name]}
         if self._span_metrics:
-            # With a flush so late that only the last one, at its end, comes.
-            connectors["spanmetrics"] = {"metrics_flush_interval": "1h"}
+            connectors["spanmetrics"] = {"metrics_flush_interval": "200ms"}
             exporters["file/spanmetrics"] = self._writer("spanmetrics")
             pipelines["traces"]["exporters"].append("spanmetrics")
             pipelines["metrics/spans"] = {
