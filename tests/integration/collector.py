@@ -32,8 +32,8 @@ class Collector:
 
     ``endpoint`` is what ``--host`` wants, ``grpc_endpoint`` the same for gRPC. With *metrics* it
     also counts what it accepts, see :meth:`metric`; without, that costs it nothing. With
-    *span_metrics* it makes metrics of the spans itself, see :meth:`span_metrics`. It runs on *host*,
-    or on this one.
+    *span_metrics* it makes metrics of the spans itself, see :meth:`span_metrics`. It runs on
+    *host*, or on this one.
     """
 
     def __init__(
