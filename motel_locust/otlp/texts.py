@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -128,7 +128,58 @@ def _print_doubles(
 def _print_durations(
     values: NDArray[np.int64],
 ) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
-    distinct, which = np.unique(values, return_inverse=True)
-    printed = [print_duration(value).encode() for value in distinct.tolist()]
-    texts = np.array(printed, f"S{PRINTED_BYTES}")
-    return texts[which], np.char.str_len(texts)[which]
+    """Return *values* as `print_duration` has them."""
+    texts = np.zeros((values.size, PRINTED_BYTES), np.uint8)
+    sizes = np.zeros(values.size, np.int64)
+    for least_ns, most_ns, unit_ns, digits, suffix in _UNITS:
+        these = ((least_ns <= values) & (values <= most_ns)).nonzero()[0]
+        if these.size:
+            whole, fraction = np.divmod(values[these], unit_ns)
+            texts[these], sizes[these] = _print_decimals(whole, fraction, digits, suffix)
+    unlike = (sizes == 0).nonzero()[0]  # 0 itself, and minutes and hours
+    for row, value in zip(unlike.tolist(), values[unlike].tolist(), strict=True):
+        text = print_duration(value).encode()
+        sizes[row] = len(text)
+        texts[row, : len(text)] = bytearray(text)
+    return texts.view(f"S{PRINTED_BYTES}")[:, 0], sizes
+
+
+_UNITS: Final = (
+    (1, 999, 1, 0, "ns"),
+    (1_000, 999_999, 1_000, 3, "µs"),
+    (1_000_000, 999_999_999, 1_000_000, 6, "ms"),
+    (1_000_000_000, 59_999_999_999, 1_000_000_000, 9, "s"),
+)
+"""Durations of one unit: the least and the greatest, the unit in ns, its decimals, its name."""
+
+
+def _print_decimals(
+    whole: NDArray[np.int64], fraction: NDArray[np.int64], digits: int, suffix: str
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return numbers below 1000 with a *suffix*: uint8[rows, PRINTED_BYTES] and their sizes.
+
+    The *digits* of the *fraction* come without the zeros at their end; what lies behind a text's
+    size is of no meaning.
+    """
+    rows = np.arange(whole.size)
+    # Three digits of the whole are written, those that are too many from before the text's start.
+    texts = np.zeros((whole.size, PRINTED_BYTES + 3), np.uint8)
+    widths = 1 + (whole >= 10).astype(np.int64) + (whole >= 100)
+    kept = np.full(whole.size, digits)
+    for power in range(1, digits + 1):
+        kept -= fraction % 10**power == 0
+    texts[:, :3] = _digits(whole, 3)
+    if digits:
+        texts[:, 3] = ord(".")
+        texts[:, 4 : 4 + digits] = _digits(fraction, digits)
+    ends = 3 + np.where(kept, 1 + kept, 0)
+    for place, byte in enumerate(suffix.encode()):
+        texts[rows, ends + place] = byte
+    windows = np.lib.stride_tricks.sliding_window_view(texts, PRINTED_BYTES, axis=1)
+    return windows[rows, 3 - widths], ends - 3 + widths + len(suffix.encode())
+
+
+def _digits(numbers: NDArray[np.int64], digits: int) -> NDArray[np.uint8]:
+    """Return the last *digits* decimals of *numbers*: uint8[rows, digits]."""
+    text = np.ascontiguousarray(decimals(numbers, digits))
+    return text.view(np.uint8).reshape(numbers.size, digits)
