@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from motel_locust.engine.columns import Batch, Columns
+    from motel_locust.topology.model import Topology
 
 ROOT = Path(__file__).parent.parent
 SIX_ATTRIBUTES = ROOT / "benchmarks" / "topologies" / "six-attributes.yaml"
@@ -53,9 +54,9 @@ class Speed:
 class Stream:
     """The spans of a topology, batch after batch, on their way into bodies."""
 
-    def __init__(self, path: Path, *, body_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(self, source: Path | Topology, *, body_bytes: int = DEFAULT_MAX_BYTES) -> None:
         keep_memory()
-        topology = read_topology(str(path)).topology
+        topology = read_topology(str(source)).topology if isinstance(source, Path) else source
         self._engine = Engine(topology, seed=1, epoch_ns=EPOCH_NS, rate_per_s=RATE_PER_S)
         self._engine.join(0, 0)
         self._heads = encode_heads(
