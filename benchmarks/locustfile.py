@@ -18,12 +18,13 @@ def begin(environment, runner, **_) -> None:
 
     def counts() -> Counts:
         figures = Generator.of(environment).figures()
-        spans = figures.ledger["traces"]
+        # Before the first run nothing says which signals there are.
+        spans = figures.ledger["traces"] if "traces" in figures.ledger else None
         return Counts(
             users=figures.users,
             traces=figures.counts.traces,
-            generated=spans.generated,
-            accepted=spans.accepted,
+            generated=spans.generated if spans else 0,
+            accepted=spans.accepted if spans else 0,
             lag_s=figures.lag_ns / 1e9,
         )
 
