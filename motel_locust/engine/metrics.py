@@ -117,7 +117,7 @@ class Metrics:
                 # they have been let out by then.
                 intake.begin(columns.start_ns)
             if spans.rows:
-                self._waiting += spans.rows - intake.rows
+                self._waiting -= intake.rows
                 intake.add(spans, active)
                 self._waiting += intake.rows
                 pause()
