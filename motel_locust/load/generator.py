@@ -234,11 +234,13 @@ class Generator:
         if self.receiver is not None:
             report = self.receiver.stop()
             if report is not None:
-                logger.info(
-                    "the built-in receiver got %d spans of %d traces, %d data points and"
-                    " %d log records",
-                    *(report[kind] for kind in ("spans", "traces", "points", "records")),
-                )
+                got = [f"{report['spans']} spans of {report['traces']} traces"]
+                got += [
+                    f"{report[kind]} {name}"
+                    for kind, name in (("points", "data points"), ("records", "log records"))
+                    if report[kind]
+                ]
+                logger.info("the built-in receiver got %s", ", ".join(got))
             self.receiver = None
 
     def _share_alone(self) -> None:
