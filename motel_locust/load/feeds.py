@@ -145,6 +145,8 @@ def build_feed(
             temporality=collected.temporality,
             realtime=options.realtime,
             time_offset_ns=options.time_offset_ns,
+            # One that points to a trace that nobody gets would lead nowhere.
+            exemplars="traces" in options.signals,
         )
         meter = Meter(
             metrics, MetricEncoder(), outlets["metrics"], interval_ns=collected.interval_ns

@@ -203,6 +203,20 @@ def totals_of_calls(metrics: list[CollectedMetric]) -> list[Any]:
     return list(series.values())
 
 
+def test_without_traces_no_exemplar_points_to_one(
+    locust: Locusts, topology: Path, tmp_path: Path
+) -> None:
+    lines = tmp_path / "lines.jsonl"
+    finished = locust.run(
+        *("--topology", topology, "--host", f"file://{lines}", "--headless"),
+        *("--signals", "metrics", "--run-time", "1s"),
+    )
+    assert finished.code == 0, finished.stderr
+    (line,) = lines.read_text().splitlines()
+    assert "db.duration" in line
+    assert "exemplars" not in line
+
+
 def test_in_a_cluster_each_worker_is_an_instance_of_its_own(
     locust: Locusts, collector: Callable[..., Collector], topology: Path
 ) -> None:
