@@ -56,9 +56,10 @@ class Instrument:
             bounds=measures.bounds_of(metric.unit) if histogram else (),
         )
         bases, drawing = definition.attributes()
-        self._series: Series = Hashed(bases, drawing, most_series)
-        if possible(bases, drawing) <= most_series:
-            self._series = Enumerated(bases, drawing)
+        few = possible(bases, drawing) <= most_series
+        self._series: Series = (
+            Enumerated(bases, drawing) if few else Hashed(bases, drawing, most_series)
+        )
         self._base = {
             name: place if len(bases) > 1 else 0 for place, name in enumerate(definition.operations)
         }

@@ -83,10 +83,13 @@ class Extremes:
             self.least[slot] = min(least, int(self.least[slot]))
             self.greatest[slot] = max(greatest, int(self.greatest[slot]))
             return
-        below = (values < self.least[slot]).nonzero()[0]
-        np.minimum.at(self.least, slot[below], values[below])
-        above = (values > self.greatest[slot]).nonzero()[0]
-        np.maximum.at(self.greatest, slot[above], values[above])
+        # Soon every slot has seen values so extreme that most others need no look at all.
+        if least < self.least.max():
+            below = (values < self.least[slot]).nonzero()[0]
+            np.minimum.at(self.least, slot[below], values[below])
+        if greatest > self.greatest.min():
+            above = (values > self.greatest[slot]).nonzero()[0]
+            np.maximum.at(self.greatest, slot[above], values[above])
 
     def fold(self, slots: NDArray[np.int64], into: int) -> None:
         """Let *into* have the extremes of *slots* too; those have none then."""

@@ -146,7 +146,7 @@ def oracle(run: Recorded, of: Topology, **options: Any) -> ScalarMetrics:
     return ScalarMetrics(of, run.spans, EPOCH_NS, seed=SEED, **options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(measured(), st.booleans(), st.booleans(), st.sampled_from([100 * MS, 35 * MS, 5 * MS]))
 def test_every_point_is_that_of_one_measurement_after_the_other(
     of: Topology, realtime: bool, delta: bool, interval_ns: int
@@ -167,7 +167,7 @@ def test_every_point_is_that_of_one_measurement_after_the_other(
         after_ns = at_ns
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     measured(),
     st.lists(st.sampled_from([10 * MS, 30 * MS, 170 * MS]), min_size=1, max_size=3),

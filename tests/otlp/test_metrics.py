@@ -175,7 +175,7 @@ def assert_point(found: Any, columns: PointColumns, row: int) -> None:
         assert bits(found.as_double) == bits(value)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(points_strategy, st.sampled_from([1, LIMIT, 1 << 20]))
 def test_every_point_parses_back_as_its_row(points: MetricPoints, limit: int) -> None:
     parcels = MetricEncoder(max_body_bytes=limit).encode(points)
