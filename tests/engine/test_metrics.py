@@ -23,7 +23,7 @@ from tests.engine.recorded import (
     values_of,
 )
 from tests.engine.topologies import attributes as drawn_attributes
-from tests.engine.topologies import calls, durations, shares, topology
+from tests.engine.topologies import calls, durations, guards, shares, topology
 from tests.oracles.metrics import Key, ScalarMetrics, ScalarPoint, typed
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def measured(draw: st.DrawFn) -> Topology:
         service, name = ref.split(".")
         operation: dict[str, Any] = {"duration": draw(durations), "error_rate": draw(shares)}
         operation["metrics"] = draw(metrics(name))
+        if draw(st.sampled_from([0, 0, 0, 1])):
+            operation |= draw(guards())
         if later := refs[index + 1 :]:
             operation["calls"] = draw(st.lists(calls(later), max_size=2))
         if service not in services:
@@ -266,6 +268,18 @@ def test_what_was_walked_and_taken_back_is_not_recorded() -> None:
     scalar = ScalarMetrics(of, spans, EPOCH_NS, seed=SEED)
     assert_like(points, scalar.collect(after_ns=0, at_ns=SECOND_NS, final=True))
     assert len(spans) == 20 + 80 + 80
+
+
+def test_others_get_their_turn_while_spans_are_recorded_and_collected() -> None:
+    of = one_operation([COUNTER, DURATIONS])
+    engine = Engine(of, seed=SEED, epoch_ns=EPOCH_NS)
+    engine.join(0, 0)
+    metrics = Metrics(of, seed=SEED, epoch_ns=EPOCH_NS, interval_ns=SECOND_NS)
+    paused: list[str] = []
+    metrics.record(engine.walk(100 * MS), slice(None), (), lambda: paused.append("record"))
+    metrics.collect(100 * MS, final=True, pause=lambda: paused.append("collect"))
+    # After the only operation is settled, and after each instrument.
+    assert paused == ["record"] + ["collect"] * 3
 
 
 def test_parts_may_be_recorded_one_by_one() -> None:
