@@ -5,12 +5,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from opentelemetry._logs import LogRecord as SdkRecord
+from opentelemetry._logs import SeverityNumber as SdkSeverity
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics, ScopeMetrics
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.trace import TraceFlags
 
 from motel_locust.engine.columns import Double
 from motel_locust.engine.records import Elapsed, LogColumns, LogShape, Severity
@@ -113,6 +119,39 @@ def test_every_row_parses_back_as_the_record_it_was_made_from(made):
     for row, (start, end) in enumerate(pairwise(starts)):
         (record,) = ScopeLogs.FromString(encoded.content[start:end].tobytes()).log_records
         assert comparable(record) == comparable(expected(columns, row, trace_id))
+
+
+@settings(max_examples=50, deadline=None)
+@given(log_columns())
+def test_the_sdk_encodes_the_same_records_to_equal_messages(made):
+    columns, trace_id = made
+    assume(all(each.tobytes() != bytes(16) for each in trace_id))  # the SDK leaves these out
+    theirs = []
+    for row in range(columns.time_ns.size):
+        record = expected(columns, row, trace_id)
+        values = oracle.drawn_all(columns.shape.attributes, columns.values, row)
+        sdk_record = SdkRecord(
+            timestamp=record.time_unix_nano,
+            observed_timestamp=record.observed_time_unix_nano,
+            trace_id=int.from_bytes(record.trace_id, "big"),
+            span_id=int.from_bytes(record.span_id, "big"),
+            trace_flags=TraceFlags(TraceFlags.SAMPLED),
+            severity_text=columns.shape.severity.name,
+            severity_number=SdkSeverity[columns.shape.severity.name],
+            body=record.body.string_value,
+            attributes=values,
+        )
+        theirs.append(ReadableLogRecord(sdk_record, Resource({})))
+    request = encode_logs(theirs)
+    found = [
+        record
+        for resource in request.resource_logs
+        for scope in resource.scope_logs
+        for record in scope.log_records
+    ]
+    content = LogEncoder(columns.shape).encode(columns, trace_id).content
+    ours = ScopeLogs.FromString(content.tobytes()).log_records
+    assert [comparable(each) for each in ours] == [comparable(each) for each in found]
 
 
 @settings(max_examples=100, deadline=None)
