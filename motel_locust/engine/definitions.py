@@ -12,7 +12,7 @@ from motel_locust.engine.values import Drawing, compile_generator
 from motel_locust.topology import linking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from motel_locust.engine.columns import Value
     from motel_locust.engine.scenarios import Active
@@ -28,14 +28,32 @@ def definitions(topology: Topology, *, seed: int, worker: int) -> Iterator[Metri
 
     *seed* fixes what they draw; what is not drawn for a span differs from worker to worker.
     """
+    refs = linking.operations(topology)
     for service, model in topology.services.items():
         scopes: list[tuple[str | None, tuple[Metric, ...]]] = [(None, model.metrics)]
         scopes += [(operation, own.metrics) for operation, own in model.operations.items()]
         for operation, metrics in scopes:
+            scope = service if operation is None else f"{service}.{operation}"
+            # A scenario's key that is both an operation's and a service's is the operation's.
+            reached = operation is not None or service not in refs
             for metric in metrics:
                 yield MetricDefinition(
-                    topology, service, operation, metric, seed=seed, worker=worker
+                    (service, operation),
+                    metric,
+                    operations=tuple(model.operations) if operation is None else (operation,),
+                    overrides=_overrides(topology, scope, metric) if reached else {},
+                    seed=seed,
+                    worker=worker,
                 )
+
+
+def _overrides(topology: Topology, scope: str, metric: Metric) -> dict[int, NumberDistribution]:
+    """Return the values that scenarios give to *metric* of *scope*, by the scenarios' indexes."""
+    return {
+        index: scenario.override[scope].metrics[metric.name].value
+        for index, scenario in enumerate(topology.scenarios)
+        if scope in scenario.override and metric.name in scenario.override[scope].metrics
+    }
 
 
 class MetricDefinition:
@@ -48,30 +66,18 @@ class MetricDefinition:
 
     def __init__(
         self,
-        topology: Topology,
-        service: str,
-        operation: str | None,
+        place: tuple[str, str | None],
         metric: Metric,
         *,
+        operations: tuple[str, ...],
+        overrides: Mapping[int, NumberDistribution],
         seed: int,
         worker: int,
     ) -> None:
-        self.service, self.operation, self.metric = service, operation, metric
-        self._place = (seed, service, "metric", metric.name)
+        (self.service, self.operation), self.metric = place, metric
+        self.operations, self._overrides = operations, overrides
+        self._purpose = (seed, self.service, "metric", metric.name)
         self.time_key = self.key("time", worker)
-        owner = topology.services[service]
-        self.operations = tuple(owner.operations) if operation is None else (operation,)
-        refs = linking.operations(topology)
-        scope = service if operation is None else f"{service}.{operation}"
-        # A scenario's key that is both an operation's and a service's is the operation's.
-        reached = operation is not None or service not in refs
-        self._overrides = {
-            index: scenario.override[scope].metrics[metric.name].value
-            for index, scenario in enumerate(topology.scenarios)
-            if reached
-            and scope in scenario.override
-            and metric.name in scenario.override[scope].metrics
-        }
 
     @property
     def by_time(self) -> bool:
@@ -85,7 +91,7 @@ class MetricDefinition:
 
     def key(self, *purpose: object) -> np.uint64:
         """Return the key of draws for *purpose*."""
-        return np.uint64(draws.key(*self._place, *purpose))
+        return np.uint64(draws.key(*self._purpose, *purpose))
 
     def value(self, active: Active) -> NumberDistribution:
         """Return the values that are recorded while the scenarios *active* are."""

@@ -102,8 +102,3 @@ class MetricPoints:
 
     time_ns: int
     columns: tuple[PointColumns, ...]
-
-    @property
-    def points(self) -> int:
-        """How many data points there are."""
-        return sum(len(each.attributes) for each in self.columns)
