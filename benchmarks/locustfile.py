@@ -6,6 +6,7 @@ from locust.runners import MasterRunner
 from benchmarks.diary import Counts, keep_diary
 from motel_locust import TopologyUser
 from motel_locust.load.generator import Generator
+from motel_locust.otlp.ledger import Ledger
 
 
 class Topology(TopologyUser):
@@ -19,12 +20,13 @@ def begin(environment, runner, **_) -> None:
     def counts() -> Counts:
         figures = Generator.of(environment).figures()
         # Before the first run nothing says which signals there are.
-        spans = figures.ledger["traces"] if "traces" in figures.ledger else None
+        known = "traces" in figures.ledger
+        spans = (figures.ledger if known else Ledger())["traces"]
         return Counts(
             users=figures.users,
             traces=figures.counts.traces,
-            generated=spans.generated if spans else 0,
-            accepted=spans.accepted if spans else 0,
+            generated=spans.generated,
+            accepted=spans.accepted,
             lag_s=figures.lag_ns / 1e9,
         )
 
