@@ -32,7 +32,11 @@ DURATIONS = {"type": "histogram", "unit": "s"}
 ACTIVE = {"type": "updowncounter"}
 CHOICE = {"attributes": {"zone": {"values": {"a": 3, "b": 2, "c": 1}}}}
 MANY = {"attributes": {"id": {"sequence": "id-{n}"}}}
+NUMBER = {"attributes": {"count": {"range": [1, 100_000]}}}
+DOUBLE = {"attributes": {"took": {"distribution": {"mean": 5, "stddev": 2}}}}
 RECORD = {"severity": "INFO", "body": "{operation.name} done"}
+SLOW_NS = 1
+"""So that every span is slow."""
 METRICS: dict[str, list[dict[str, Any]]] = {
     "a counter": [COUNTER],
     "a histogram of durations": [DURATIONS],
@@ -46,6 +50,9 @@ LOGS: dict[str, list[dict[str, Any]]] = {
     "a record": [RECORD],
     "a record with an attribute": [{**RECORD, **CHOICE, "body": "done in {zone}"}],
     "a record of every tenth span": [{**RECORD, "probability": 0.1}],
+    "a record with a number in its text": [{**RECORD, **NUMBER, "body": "{count} done"}],
+    "a record with a double in its text": [{**RECORD, **DOUBLE, "body": "{took} ms"}],
+    "a derived record of a slow span": [],
 }
 
 
@@ -162,7 +169,7 @@ def _metrics(topology: Topology) -> _Work:
 
 
 def _logs(topology: Topology) -> _Work:
-    logs = Logs(topology, seed=1, epoch_ns=EPOCH_NS, slow_ns=SECOND_NS)
+    logs = Logs(topology, seed=1, epoch_ns=EPOCH_NS, slow_ns=SLOW_NS)
     encoder: BatchEncoder[LogColumns] = BatchEncoder(LogEncoder)
 
     def each(batch: Batch) -> int:
