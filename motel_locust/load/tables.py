@@ -127,14 +127,17 @@ def operations_table(figures: Figures) -> Table:
 
 def workers_table(figures: Figures, history: History) -> Table:
     """Return what each process of the cluster does."""
+    signals = [signal for signal in figures.ledger if signal != "traces"]
     rows = []
     for process, worker in figures.workers.items():
         present = history.present_of(process)
+        items = {"metrics": worker.data_points, "logs": worker.log_records}
         rows.append((
             worker.name, worker.state, worker.users, worker.asked_per_s,
-            present.traces_per_s, present.spans_per_s, worker.spans, worker.data_points,
-            worker.log_records, worker.lag_ns / 1e9, worker.queued_bytes / MIB, worker.cpu,
-            worker.rss_bytes / MIB, worker.skew_s, worker.unreported,
+            present.traces_per_s, present.spans_per_s, worker.spans,
+            *(items[signal] for signal in signals), worker.lag_ns / 1e9,
+            worker.queued_bytes / MIB, worker.cpu, worker.rss_bytes / MIB, worker.skew_s,
+            worker.unreported,
         ))  # fmt: skip
     columns = (
         Column("worker", "Worker"),
@@ -144,8 +147,7 @@ def workers_table(figures: Figures, history: History) -> Table:
         Column("traces_per_s", "Reached/s", 1),
         Column("spans_per_s", "Spans/s", 0),
         Column("spans", "Spans", 0),
-        Column("data_points", "Points", 0),
-        Column("log_records", "Records", 0),
+        *(_OF_SIGNAL[signal] for signal in signals),
         Column("lag_s", "Lag (s)", 3),
         Column("queued_mib", "Queue (MiB)", 1),
         Column("cpu_cores", "CPU (%)", 0, scale=100),
@@ -155,6 +157,12 @@ def workers_table(figures: Figures, history: History) -> Table:
     )
     return Table("workers", "Workers", columns, rows)
 
+
+_OF_SIGNAL: Final = {
+    "metrics": Column("data_points", "Points", 0),
+    "logs": Column("log_records", "Records", 0),
+}
+"""Columns of the workers, where the signal is sent."""
 
 MIB: Final = 2**20
 

@@ -134,6 +134,9 @@ def test_signals_that_are_not_sent_are_not_shown() -> None:
     told = total({"one": Report(sending({"logs": 5}))})
     (row,) = read(TABLES["ledger"](RUN, told, History()).csv())
     assert row["items"] == "log records"
+    (worker,) = read(TABLES["workers"](RUN, told, History()).csv())
+    assert worker["log_records"] == "5"
+    assert "data_points" not in worker
     shown = panel(RUN, told, History())
     assert 'data-key="points"' not in shown
     assert "Data points" not in shown
