@@ -128,7 +128,7 @@ def operations_table(figures: Figures) -> Table:
 def workers_table(figures: Figures, history: History) -> Table:
     """Return what each process of the cluster does."""
     signals = [signal for signal in figures.ledger if signal != "traces"]
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
     for process, worker in figures.workers.items():
         present = history.present_of(process)
         items = {"metrics": worker.data_points, "logs": worker.log_records}
