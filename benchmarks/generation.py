@@ -14,14 +14,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from benchmarks.sdk import Sdk
 from motel_locust.engine.engine import Engine
 from motel_locust.otlp.allocator import keep_memory
-from motel_locust.otlp.bodies import BodyBuilder
+from motel_locust.otlp.bodies import BodyBuilder, encode_heads
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
+from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.topology.reading import read_topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from motel_locust.engine.columns import Batch
+    from motel_locust.engine.columns import Batch, Columns
+    from motel_locust.topology.model import Topology
 
 ROOT = Path(__file__).parent.parent
 SIX_ATTRIBUTES = ROOT / "benchmarks" / "topologies" / "six-attributes.yaml"
@@ -52,15 +54,15 @@ class Speed:
 class Stream:
     """The spans of a topology, batch after batch, on their way into bodies."""
 
-    def __init__(self, path: Path, *, body_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(self, source: Path | Topology, *, body_bytes: int = DEFAULT_MAX_BYTES) -> None:
         keep_memory()
-        topology = read_topology(str(path)).topology
+        topology = read_topology(str(source)).topology if isinstance(source, Path) else source
         self._engine = Engine(topology, seed=1, epoch_ns=EPOCH_NS, rate_per_s=RATE_PER_S)
         self._engine.join(0, 0)
-        self._encoder = BatchEncoder(
-            {name: each.resource_attributes for name, each in topology.services.items()},
-            max_body_bytes=body_bytes,
+        self._heads = encode_heads(
+            {name: each.resource_attributes for name, each in topology.services.items()}, {}
         )
+        self._encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder, max_body_bytes=body_bytes)
         self._body_bytes = body_bytes
 
     def walk(self) -> Batch:
@@ -69,13 +71,13 @@ class Stream:
 
     def bodies(self, batch: Batch) -> Iterator[tuple[bytes, int]]:
         """Return the bodies of *batch*, each with the number of its spans."""
-        body = BodyBuilder(self._encoder.heads)
+        body = BodyBuilder(self._heads)
         for parcel in self._encoder.encode(batch):
-            if body.spans and body.size + parcel.size > self._body_bytes:
-                yield body.build(), body.spans
-                body = BodyBuilder(self._encoder.heads)
+            if body.items and body.size + parcel.size > self._body_bytes:
+                yield body.build(), body.items
+                body = BodyBuilder(self._heads)
             body.add(parcel)
-        yield body.build(), body.spans
+        yield body.build(), body.items
 
 
 class Lap(NamedTuple):

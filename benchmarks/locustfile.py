@@ -6,6 +6,7 @@ from locust.runners import MasterRunner
 from benchmarks.diary import Counts, keep_diary
 from motel_locust import TopologyUser
 from motel_locust.load.generator import Generator
+from motel_locust.otlp.ledger import Ledger
 
 
 class Topology(TopologyUser):
@@ -18,7 +19,9 @@ def begin(environment, runner, **_) -> None:
 
     def counts() -> Counts:
         figures = Generator.of(environment).figures()
-        spans = figures.ledger["traces"]
+        # Before the first run nothing says which signals there are.
+        known = "traces" in figures.ledger
+        spans = (figures.ledger if known else Ledger())["traces"]
         return Counts(
             users=figures.users,
             traces=figures.counts.traces,

@@ -13,6 +13,7 @@ from benchmarks import (
     processes,
     rates,
     responsiveness,
+    signals,
     users,
 )
 from benchmarks.table import Table, count, percent
@@ -76,6 +77,12 @@ PARTS: dict[str, Part] = {
         generation.Speed,
         lambda _: generation.measure_all(),
         generation_table,
+    ),
+    "signals": Part(
+        "Metrics and logs, one core",
+        signals.Added,
+        lambda _: signals.measure_all(),
+        signals.table,
     ),
     "compression": Part(
         "Compressing a body, one core",

@@ -64,7 +64,7 @@ def test_four_services_is_what_the_benchmarks_measure() -> None:
     codes = gateway["http.response.status_code"]
     assert isinstance(codes, Choice)
     assert [code for code, _ in codes.values] == [200, 404, 500]
-    assert isinstance(made["backend.query"].attributes["db.system"], Constant)
+    assert isinstance(made["backend.query"].attributes["db.system.name"], Constant)
     assert made["cache.get"].attributes == {"cache.hit": Chance(probability=0.8)}
     assert made["database.execute"].attributes == {"db.rows": Range(low=1, high=100)}
     assert topology.traffic is not None

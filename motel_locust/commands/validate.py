@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from motel_locust.topology import linking
+from motel_locust.topology.conventions import read_conventions
 from motel_locust.topology.diagnostics import Diagnostic, TopologyError
 from motel_locust.topology.reading import Reading, read_topology
 
@@ -26,6 +27,9 @@ GOOD, BAD_VERDICT, BAD_INPUT = 0, 1, 2
     epilog="Example: motel-locust validate topologies/shop.yaml --strict",
 )
 @click.argument("source", metavar="SOURCE")
+@click.option(
+    "--semconv", metavar="DIR", help="A folder of semantic conventions in the public YAML format."
+)
 @click.option("--strict", is_flag=True, help="Let warnings give status 1.")
 @click.option(
     "--format",
@@ -37,7 +41,9 @@ GOOD, BAD_VERDICT, BAD_INPUT = 0, 1, 2
 )
 @click.option("--json", "output", flag_value="json", help="Short for --format json.")
 @click.pass_context
-def validate(context: click.Context, source: str, output: str, *, strict: bool) -> None:
+def validate(
+    context: click.Context, source: str, semconv: str | None, output: str, *, strict: bool
+) -> None:
     """Tell whether the topology SOURCE can run, without sending anything.
 
     SOURCE is a file, an http(s):// URL, or - for standard input. Every problem is named with its
@@ -46,7 +52,7 @@ def validate(context: click.Context, source: str, output: str, *, strict: bool) 
     problems: tuple[Diagnostic, ...] = ()
     reading = None
     try:
-        reading = read_topology(source)
+        reading = read_topology(source, read_conventions(semconv))
         _check_recording(reading)
     except TopologyError as error:
         problems = error.problems

@@ -104,6 +104,7 @@ class Assembly:
             values=own,
             events=events,
             links=tuple(links),
+            number=number,
         )
 
     def _parts(

@@ -139,6 +139,8 @@ class Columns:
     values     one column per attribute of the shape, None for a ``Constant``
     events     one tuple of columns per event of the shape, as ``values``
     links      one per link of the shape
+    number     int64[rows]    what numbered texts of the span, its metrics and logs carry; None
+                              where none does
     """
 
     shape: Shape
@@ -151,6 +153,7 @@ class Columns:
     values: tuple[ValueColumn, ...]
     events: tuple[tuple[ValueColumn, ...], ...] = ()
     links: tuple[LinkColumns, ...] = ()
+    number: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from motel_locust.engine import draws, scenarios
 from motel_locust.engine.assembly import NOTHING, Assembly
+from motel_locust.engine.numbering import numbered
 from motel_locust.engine.plan import Plan
 from motel_locust.engine.schedule import TICK_NS, Schedule
 from motel_locust.engine.shapes import Shapes
@@ -19,8 +20,6 @@ from motel_locust.engine.state import State, Tick
 from motel_locust.engine.traffic import Timeline
 from motel_locust.engine.walk import Walk
 from motel_locust.engine.waves import WaveWalk
-from motel_locust.topology import linking
-from motel_locust.topology.model import Sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
 
     from motel_locust.engine.columns import Batch
     from motel_locust.engine.links import History, Latest
-    from motel_locust.topology.model import Operation, Topology
+    from motel_locust.engine.scenarios import Active
+    from motel_locust.topology.model import Topology
     from motel_locust.topology.traffic import Arrivals
 
 # With fewer spans of a shape, or a step, a batch costs mostly its calls into NumPy; with more the
@@ -167,11 +167,15 @@ class Engine:
         """Return the traces per second that all users together make at *t_ns*."""
         return self._schedule.rate(t_ns)
 
+    def active(self, t_ns: int) -> Active:
+        """Return the scenarios active at *t_ns*, in merge order."""
+        return scenarios.active(self.topology, t_ns)
+
     def scenarios(self, t_ns: int) -> tuple[str, ...]:
         """Return the names of the scenarios active at *t_ns*, in merge order."""
         return tuple(
             self.topology.scenarios[index].name or f"scenario {index + 1}"
-            for index in scenarios.active(self.topology, t_ns)
+            for index in self.active(t_ns)
         )
 
     def number(self, trace_id: bytes) -> int | None:
@@ -286,11 +290,7 @@ class Engine:
 
         Over all sets of scenarios: were it to shrink when one ends, numbers would repeat.
         """
-        refs = [
-            ref
-            for ref, (service, name) in linking.operations(self.topology).items()
-            if _numbers(self.topology, ref, self.topology.services[service].operations[name])
-        ]
+        refs = numbered(self.topology)
         if not refs:
             return {}
         plans = [self._plan(t_ns) for t_ns in (0, *self._boundaries.tolist())]
@@ -326,12 +326,3 @@ class Engine:
                 self.walked_ns = at_ns
                 return
         raise ValueError(f"cannot go back to {at_ns} ns: {self.walked_ns} ns is the earliest known")
-
-
-def _numbers(topology: Topology, ref: str, operation: Operation) -> bool:
-    """Return whether any value of *operation* carries a number, in whatever scenario."""
-    drawn = [operation.attributes]
-    drawn += [event.attributes for event in operation.events]
-    drawn += [link.attributes for link in operation.links]
-    drawn += [each.override[ref].attributes for each in topology.scenarios if ref in each.override]
-    return any(isinstance(generator, Sequence) for each in drawn for generator in each.values())

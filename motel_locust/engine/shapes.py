@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from motel_locust.engine import draws
 from motel_locust.engine.columns import EventShape, Kind, LinkShape, Shape
+from motel_locust.engine.numbering import numbered_signals
 from motel_locust.engine.values import (
     Definition,
     Drawing,
@@ -29,18 +30,24 @@ class ShapePlan:
     """A shape, and how the columns of its values are drawn.
 
     ``drawing`` covers the shape's attributes, then those of its events, in order; ``links`` has the
-    operation linked to and a drawing per link.
+    operation linked to and a drawing per link. ``signals_numbered`` says whether metrics or logs of
+    its spans carry their numbers.
     """
 
     shape: Shape
     drawing: Drawing
     links: tuple[tuple[str, Drawing], ...] = ()
     rejection: str | None = None
+    signals_numbered: bool = False
 
     @property
     def numbered(self) -> bool:
         """Whether any value carries the number of its span."""
-        return self.drawing.numbered or any(drawing.numbered for _, drawing in self.links)
+        return (
+            self.signals_numbered
+            or self.drawing.numbered
+            or any(drawing.numbered for _, drawing in self.links)
+        )
 
 
 class Reached(NamedTuple):
@@ -59,6 +66,7 @@ class Shapes:
 
     def __init__(self, topology: Topology, *, seed: int) -> None:
         self._topology, self._seed = topology, seed
+        self._signals_numbered = numbered_signals(topology)
         self._made: dict[tuple[object, ...], ShapePlan] = {}
 
     def declared_baggage(self, service: str, operation: str) -> dict[str, str]:
@@ -101,7 +109,12 @@ class Shapes:
                 message=reason,
                 exception_message=f"rejected: {reason}",
             )
-            self._made[made] = ShapePlan(shape, drawing, rejection=reason)
+            self._made[made] = ShapePlan(
+                shape,
+                drawing,
+                rejection=reason,
+                signals_numbered=self._numbered_of(reached),
+            )
         return self._made[made]
 
     def _models(self, service: str, operation: str) -> tuple[Service, Operation]:
@@ -145,7 +158,10 @@ class Shapes:
             events=tuple(events),
             links=tuple(LinkShape(drawing.attributes) for _, drawing in links),
         )
-        return ShapePlan(shape, drawing, links)
+        return ShapePlan(shape, drawing, links, signals_numbered=self._numbered_of(reached))
+
+    def _numbered_of(self, reached: Reached) -> bool:
+        return f"{reached.service}.{reached.operation}" in self._signals_numbered
 
 
 def _compile(attributes: Mapping[str, Generator], *place: object) -> list[Definition]:

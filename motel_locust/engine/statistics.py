@@ -152,9 +152,14 @@ class Outgoing:
         self._released_ns = edge_ns
         return edge_ns == self._edges_ns[-1]
 
+    @property
+    def released(self) -> int:
+        """How many parts have left."""
+        return bisect_right(self._edges_ns, self._released_ns)
+
     def count(self, statistics: Statistics) -> None:
         """Count what has left since the last time."""
-        released = bisect_right(self._edges_ns, self._released_ns)
+        released = self.released
         if released - self._counted == len(self._edges_ns):  # most batches leave at once
             for column in self._columns:
                 statistics.add(*column)

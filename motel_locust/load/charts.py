@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from motel_locust.load.history import Rates, Spell
+    from motel_locust.otlp.ledger import Signal
 
 # In units of the drawing, which is stretched to the width there is.
 WIDTH: Final = 640
@@ -71,6 +72,8 @@ class Chart:
     lines: tuple[Line, ...]
     least: float = 1.0
     """What the scale reaches at the least, so that a little noise looks like little."""
+    signals: tuple[Signal, ...] = ()
+    """It is drawn where one of these is sent; empty: always."""
 
     def html(
         self, rates: Sequence[Rates], spells: Iterable[Spell] = (), *, live: bool = False
@@ -113,6 +116,20 @@ CHARTS: Final = (
         (Line("reached", "traces_per_s", "good"), Line("asked", "asked_per_s", "asked")),
     ),
     Chart("spans", "Spans", "spans/s", (Line("released", "spans_per_s", "plain"),)),
+    Chart(
+        "records",
+        "Log records",
+        "records/s",
+        (Line("released", "log_records_per_s", "plain"),),
+        signals=("logs",),
+    ),
+    Chart(
+        "points",
+        "Data points",
+        "points/s",
+        (Line("released", "data_points_per_s", "plain"),),
+        signals=("metrics",),
+    ),
     Chart(
         "outcomes",
         "How items ended",

@@ -3,7 +3,8 @@
 =====================  ==================  =====================================================
 message                from, to            says
 =====================  ==================  =====================================================
-``motel_topology``     master, workers     the text of a topology, when a run starts or on demand
+``motel_topology``     master, workers     the text of a topology and the attributes of its domains,
+                                           when a run starts or on demand
 ``motel_wanted``       worker, master      send me the topologies: what came before I listened is
                                            lost
 ``motel_time``         worker, master      I take part in the run: how long has it been going on?

@@ -1,32 +1,36 @@
 """What the users of one class generate: walked ahead, filed by tick, let out, packed into bodies.
 
 A feed never waits and reads no clock; :mod:`motel_locust.load.pump` tells it when. Words: a
-*parcel* is what leaves at one tick, already encoded; it is *filed* until then. Filed is not yet
-generated: no ledger counts a parcel that is thrown away before its tick. Instants are seconds of
-the pump's clock; *at_s* gives the one at which a tick is due.
+*parcel* is what leaves at one tick of one signal, already encoded; it is *filed* until then. Filed
+is not yet generated: no ledger counts a parcel that is thrown away before its tick, and no metric
+its spans. Instants are seconds of the pump's clock; *at_s* gives the one at which a tick is due.
 """
 
 from __future__ import annotations
 
-import math
-from collections import deque
+from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from motel_locust.engine.columns import Counts
+from motel_locust.engine.engine import carry_on
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.statistics import Outgoing, Statistics
-from motel_locust.otlp.bodies import BodyBuilder
-from motel_locust.otlp.delivery import Body
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from motel_locust.engine.columns import Batch
     from motel_locust.engine.engine import Engine
+    from motel_locust.engine.scenarios import Active
     from motel_locust.engine.statistics import OperationCounts
-    from motel_locust.otlp.exporter import Exporter
-    from motel_locust.otlp.parcels import BatchEncoder, Parcel
+    from motel_locust.load.meter import Meter
+    from motel_locust.load.outlet import Outlet
+    from motel_locust.otlp.parcels import Parcel
+
+Encode: TypeAlias = "Callable[[Batch, Active, Callable[[], object]], Sequence[Parcel]]"
+"""Makes one signal's parcels of a batch, whose traces have these scenarios; pauses now and then."""
 
 # Large batches cost less a span, but a change of users throws away what was walked ahead. Walking
 # begins again while this many ticks are still filed, so that it makes none of them late.
@@ -35,30 +39,61 @@ LEAST_TICKS_AHEAD: Final = 12
 MOST_BYTES_AHEAD: Final = 8 << 20
 
 
-class Filed(NamedTuple):
-    """A parcel that waits for its tick, and the batch that it is of."""
+class Departure:
+    """A batch on its way out, counted and measured as far as it has left."""
 
-    parcel: Parcel
-    batch: Outgoing
+    def __init__(self, batch: Batch, active: Active, meter: Meter | None) -> None:
+        self._outgoing = Outgoing(batch)
+        # Only what is measured is kept whole.
+        self._meant = None if meter is None else (meter, batch, active)
+        self._measured = 0
+
+    def release(self, edge_ns: int) -> bool:
+        """Let the part leave that begins at *edge_ns*; return whether it was the last one."""
+        return self._outgoing.release(edge_ns)
+
+    def count(self, statistics: Statistics) -> None:
+        """Count what has left since the last time."""
+        self._outgoing.count(statistics)
+
+    def measure(self, pause: Callable[[], object]) -> None:
+        """Measure what has left since the last time."""
+        if self._meant is not None and self._measured < self._outgoing.released:
+            meter, batch, active = self._meant
+            parts = slice(self._measured, self._outgoing.released)
+            self._measured = parts.stop
+            meter.record(batch, parts, active, pause)
+
+
+class Filed(NamedTuple):
+    """What of one batch waits for its tick: parcels, and with spans the part that they are."""
+
+    parcels: Sequence[tuple[Outlet, Parcel]]
+    size: int
+    batch: Departure
+    edge_ns: int
+    counts: Counts | None
+    """The part's counters; None where no part begins at ``edge_ns``."""
     begun: int
     """The tick from which on its traces began; a change of users there undoes it."""
 
 
 class Feed:
-    """The engine of one user class, and the way of its spans up to the exporter.
+    """The engine of one user class, and the way of its telemetry up to the exporters.
+
+    *encoders* are the outlets whose items are made as batches are walked, *meter* has that of the
+    metrics.
 
     Attributes:
-        exporter: where the bodies go.
-        ready: bodies that were cut and not yet offered to the exporter.
+        outlets: one for each signal that is sent.
         counts: the simulation's counters, of what was released.
-        flush_s: when the body that is being built is to be cut; infinite while there is none.
     """
 
     def __init__(
         self,
         engine: Engine,
-        encoder: BatchEncoder,
-        exporter: Exporter,
+        encoders: Mapping[Outlet, Encode],
+        meter: Meter | None = None,
         *,
         epoch_ns: int,
         flush_interval_s: float,
@@ -66,22 +101,18 @@ class Feed:
         worker: int = 0,
         stride: int = 1,
     ) -> None:
-        self.exporter = exporter
-        self.ready: deque[Body] = deque()
+        self.outlets = (*encoders, *([meter.outlet] if meter else []))
         self.counts = Counts()
-        self.flush_s = math.inf
-        self._engine, self._encoder = engine, encoder
+        self._engine, self._encoders, self._meter = engine, encoders, meter
         self._epoch_ns, self._realtime = epoch_ns, realtime
         self._flush_interval_s = flush_interval_s
         self._worker, self._stride = worker, stride
         self._shared: int | None = None
         self._filed: dict[int, list[Filed]] = {}
         self._filed_bytes = 0
-        self._outgoing: set[Outgoing] = set()
+        self._departing: dict[Departure, None] = {}  # a set that keeps its order
         self._statistics = Statistics()
         self._ahead = 1
-        self._body = BodyBuilder(encoder.heads)
-        self._released_s = 0.0
 
     def join(self, users: Iterable[int], tick: int) -> None:
         """Let *users* begin at *tick*, the first one that was not released."""
@@ -116,6 +147,8 @@ class Feed:
             start_ns = max(start_ns, self._engine.walked_ns)
         self._engine.pass_over(start_ns, until * TICK_NS)
         self._ahead = 1
+        if self._meter:
+            self._meter.pass_over(tick, until)
 
     @property
     def full(self) -> bool:
@@ -134,22 +167,24 @@ class Feed:
             enough_ns += min(self._ahead // 4, LEAST_TICKS_AHEAD) * TICK_NS
         if self._engine.walked_ns >= enough_ns:
             return False
-        begun = self._engine.walked_ns // TICK_NS
+        begun_ns = self._engine.walked_ns
+        active = self._engine.active(begun_ns)
         batch = self._engine.walk((tick + self._ahead) * TICK_NS, pause)
-        outgoing = Outgoing(batch)
-        for parcel in self._encoder.encode(batch, pause):
-            release = (parcel.release_ns - self._epoch_ns) // TICK_NS
-            # In real time a batch is of one tick, and leaves in many.
-            filed = Filed(parcel, outgoing, begun if self._realtime else release)
-            self._filed.setdefault(max(release, tick), []).append(filed)
-            self._filed_bytes += parcel.size
+        parcels = [
+            (outlet, parcel)
+            for outlet, encode in self._encoders.items()
+            for parcel in encode(batch, active, pause)
+        ]
+        self._file(batch, active, parcels, tick, begun_ns // TICK_NS)
         if self._engine.walked_ns >= enough_ns:
             self._ahead = min(2 * self._ahead, MOST_TICKS_AHEAD)
         return True
 
     def next_tick(self, tick: int) -> int:
         """Return the first tick from *tick* on that needs :meth:`walk` or :meth:`release`."""
-        return max(tick, min((self._engine.walked_ns // TICK_NS, *self._filed)))
+        collection = [self._meter.tick] if self._meter else []
+        walked = self._engine.walked_ns // TICK_NS
+        return max(tick, min((walked, *collection, *self._filed)))
 
     def due_s(self, tick: int, at_s: Callable[[int], float]) -> float:
         """Return when the ticks from *tick* on have to be let out, so that no body leaves late.
@@ -157,46 +192,57 @@ class Feed:
         That is when a body is full or has waited long enough: until then, whether a span that is
         due lies in it makes no difference to anybody.
         """
-        walked = max(tick, self._engine.walked_ns // TICK_NS)
-        due_s, size = min(self.flush_s, at_s(walked)), self._body.size
+        ahead = [self._engine.walked_ns // TICK_NS, *([self._meter.tick] if self._meter else [])]
+        due_s = min(at_s(max(tick, min(ahead))), *(outlet.flush_s for outlet in self.outlets))
+        sizes = {outlet: outlet.size for outlet in self.outlets}
         for filed in sorted(self._filed):
             if at_s(filed) >= due_s:
                 break
-            size += sum(each.parcel.size for each in self._filed[filed])
-            if size > DEFAULT_MAX_BYTES:
+            for each in self._filed[filed]:
+                for outlet, parcel in each.parcels:
+                    sizes[outlet] += parcel.size
+            if max(sizes.values()) > DEFAULT_MAX_BYTES:
                 return at_s(filed)
             due_s = min(due_s, at_s(filed) + self._flush_interval_s)
         return due_s
 
-    def release(self, tick: int, due_s: float, now_s: float) -> None:
+    def release(
+        self, tick: int, due_s: float, now_s: float, pause: Callable[[], object] = carry_on
+    ) -> None:
         """Pack what is filed for *tick* into bodies: from here on it counts as generated.
 
         Args:
-            tick: Is let out.
+            tick: Is let out; what was measured before it is collected first, if it is time.
             due_s: When it was due; a body's time begins with this.
             now_s: The present; a body that is cut has its time to be acknowledged from here.
+            pause: Is called now and then.
         """
-        for parcel, batch, _ in self._taken_out(tick):
-            self._take(parcel, due_s, now_s)
-            if batch.release(parcel.release_ns):
-                batch.count(self._statistics)
-                self._outgoing.discard(batch)
-            else:
-                self._outgoing.add(batch)
+        if self._meter and self._meter.tick <= tick:
+            self._measure(pause)
+            self._meter.collect(self._meter.tick, due_s, now_s, pause)
+        self._let_out(tick, due_s, now_s, pause)
 
     def flush(self, now_s: float) -> None:
-        """Cut the body that is being built if it has waited long enough."""
-        if now_s >= self.flush_s:
-            self._cut(now_s)
+        """Cut the bodies that have waited long enough."""
+        for outlet in self.outlets:
+            outlet.flush(now_s)
 
-    def finish(self, now_s: float) -> None:
-        """Begin no new trace, release the rest of those that were begun, and cut the last body."""
+    def finish(self, now_s: float, pause: Callable[[], object] = carry_on) -> None:
+        """Begin no new trace, release the rest of those that were begun, and cut all bodies."""
         for tick in sorted(self._filed) if self._realtime else ():
-            self.release(tick, now_s, now_s)
+            self._let_out(tick, now_s, now_s, pause)
         for tick in list(self._filed):
             self._taken_out(tick)
+        self._measure(pause)
         self._forget_batches()
         self._cut(now_s)
+
+    def end(self, tick: int, now_s: float, pause: Callable[[], object] = carry_on) -> None:
+        """Finish for good before *tick*: metrics are collected a last time."""
+        self.finish(now_s, pause)
+        if self._meter:
+            self._meter.collect(tick, now_s, now_s, pause, final=True)
+            self._cut(now_s)
 
     def asked_per_s(self, tick: int) -> float:
         """Return the traces per second that the users ask for at *tick*."""
@@ -208,9 +254,41 @@ class Feed:
 
     def operations(self) -> Mapping[str, OperationCounts]:
         """Return what was released of each operation."""
-        for batch in self._outgoing:
+        for batch in self._departing:
             batch.count(self._statistics)
         return self._statistics.operations()
+
+    def overflowed(self) -> dict[str, int]:
+        """Return how many measurements had no series of their own, by ``service: metric``."""
+        return self._meter.overflowed() if self._meter else {}
+
+    def _file(
+        self,
+        batch: Batch,
+        active: Active,
+        parcels: Sequence[tuple[Outlet, Parcel]],
+        tick: int,
+        begun: int,
+    ) -> None:
+        """File *parcels* and the parts of *batch*, begun at tick *begun*, from *tick* on."""
+        departure = Departure(batch, active, self._meter)
+        counts = dict(zip(batch.edges_ns.tolist(), batch.counts, strict=True))
+        leaving = defaultdict(list, {edge_ns: [] for edge_ns in counts})
+        for outlet, parcel in parcels:
+            leaving[parcel.release_ns].append((outlet, parcel))
+        for edge_ns, together in leaving.items():
+            release = (edge_ns - self._epoch_ns) // TICK_NS
+            filed = Filed(
+                together,
+                sum(parcel.size for _, parcel in together),
+                departure,
+                edge_ns,
+                counts.get(edge_ns),
+                # In real time a batch is of one tick, and leaves in many.
+                begun if self._realtime else release,
+            )
+            self._filed.setdefault(max(release, tick), []).append(filed)
+            self._filed_bytes += filed.size
 
     @contextmanager
     def _change(self, tick: int) -> Iterator[None]:
@@ -220,14 +298,34 @@ class Feed:
         if self._engine.walked_ns < walked_ns:
             for late in [filed for filed in self._filed if filed >= tick]:
                 self._taken_out(late, from_tick=tick)
+            self._measure(carry_on)
             self._forget_batches()
         self._ahead = 1
 
+    def _let_out(self, tick: int, due_s: float, now_s: float, pause: Callable[[], object]) -> None:
+        for filed in self._taken_out(tick):
+            for outlet, parcel in filed.parcels:
+                outlet.take(parcel, due_s, now_s)
+            if filed.counts is None:
+                continue
+            self.counts += filed.counts
+            if filed.batch.release(filed.edge_ns):
+                filed.batch.count(self._statistics)
+                self._departing.pop(filed.batch, None)
+                filed.batch.measure(pause)
+            else:
+                self._departing[filed.batch] = None
+
+    def _measure(self, pause: Callable[[], object]) -> None:
+        """Measure what was let out of batches that are still leaving."""
+        for batch in list(self._departing):
+            batch.measure(pause)
+
     def _forget_batches(self) -> None:
         """Count what was let out of batches, of which nothing is filed any more."""
-        for batch in self._outgoing:
+        for batch in self._departing:
             batch.count(self._statistics)
-        self._outgoing.clear()
+        self._departing.clear()
 
     def _row(self, user: int) -> int:
         # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.
@@ -239,21 +337,9 @@ class Feed:
         if kept := [each for each in filed if each.begun < from_tick]:
             self._filed[tick] = kept
         taken = [each for each in filed if each.begun >= from_tick]
-        self._filed_bytes -= sum(each.parcel.size for each in taken)
+        self._filed_bytes -= sum(each.size for each in taken)
         return taken
 
-    def _take(self, parcel: Parcel, due_s: float, now_s: float) -> None:
-        self.counts += parcel.counts
-        if self._body.spans and self._body.size + parcel.size > DEFAULT_MAX_BYTES:
-            self._cut(now_s)
-        if not self._body.spans:
-            # What is let out late begins its time now, as what it is late by was not spent here.
-            self._released_s = max(due_s, now_s - self._flush_interval_s)
-            self.flush_s = self._released_s + self._flush_interval_s
-        self._body.add(parcel)
-
     def _cut(self, now_s: float) -> None:
-        if self._body.spans:
-            content, items = self._body.build(), self._body.spans
-            self.ready.append(Body("traces", content, items, self._released_s, now_s))
-        self._body, self.flush_s = BodyBuilder(self._encoder.heads), math.inf
+        for outlet in self.outlets:
+            outlet.cut(now_s)

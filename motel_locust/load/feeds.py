@@ -1,28 +1,46 @@
-"""The feeds of a run: each user class's engine, encoder and exporter, put together."""
+"""The feeds of a run: each user class's engine, encoders and exporters, put together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
+from uuid import UUID, uuid5
 
 from motel_locust.engine.engine import Engine
+from motel_locust.engine.logs import Logs
+from motel_locust.engine.metrics import Metrics
+from motel_locust.load.collection import collection
 from motel_locust.load.destination import resource_attributes, settings_for
 from motel_locust.load.feed import Feed
+from motel_locust.load.meter import Meter
 from motel_locust.load.options import run_options
+from motel_locust.load.outlet import Outlet
+from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.exporter import Exporter
+from motel_locust.otlp.logs import LogEncoder
+from motel_locust.otlp.metrics import MetricEncoder
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.settings import Settings, SettingsError
+from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.otlp.transports import open_transport
 from motel_locust.topology.quantities import parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from motel_locust.engine.columns import Columns
+    from motel_locust.engine.records import LogColumns
+    from motel_locust.load.feed import Encode
     from motel_locust.load.options import RunOptions
     from motel_locust.load.run import Part, Run
     from motel_locust.otlp.exporter import Settled
-    from motel_locust.otlp.ledger import Ledger
+    from motel_locust.otlp.ledger import Ledger, Signal
     from motel_locust.topology.model import Topology
     from motel_locust.topology.traffic import Arrivals
+
+INSTANCE = "service.instance.id"
+INSTANCES = UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
+"""The namespace that the semantic conventions give to instance ids made of other facts,
+https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/#service-attributes."""
 
 
 def build_feeds(
@@ -35,41 +53,149 @@ def build_feeds(
 ) -> dict[str, Feed]:
     """Return the feed of each user class, by its name.
 
-    *topologies* are those of the run, by the hash of their text. Classes with equal settings share
-    an exporter: queue and connections are those of an endpoint. Raises SettingsError.
+    *topologies* are those of the run, by the hash of their text. Raises SettingsError.
     """
     if worker >= run.stride:
         raise SettingsError(f"{run.stride} workers have taken part in this run; no more can")
     options = run_options(run.options)
-    exporters: list[tuple[Settings, Exporter]] = []
-    feeds = {}
-    for part in run.parts:
-        settings = settings_for(part.endpoint, run.options, run.environ)
-        exporter = next((known for other, known in exporters if other == settings), None)
-        if exporter is None:
-            exporter = Exporter(
-                open_transport(settings),
-                ledger,
-                queue_bytes=options.queue_bytes,
-                connections=options.connections,
-                on_settled=on_settled,
-            )
-            exporters.append((settings, exporter))
-        topology = topologies[part.sha256]
-        feeds[part.user_class] = Feed(
-            build_engine(run, part, topology, options, worker=worker),
-            BatchEncoder(
-                {name: each.resource_attributes for name, each in topology.services.items()},
-                environment=resource_attributes(run.environ),
-            ),
-            exporter,
-            epoch_ns=run.epoch_ns,
-            flush_interval_s=options.flush_interval_s,
-            realtime=options.realtime,
-            worker=worker,
-            stride=run.stride,
+    exporters = Exporters(run, options, ledger, on_settled)
+    return {
+        part.user_class: build_feed(run, part, topologies[part.sha256], exporters, worker=worker)
+        for part in run.parts
+    }
+
+
+class Exporters:
+    """The exporters of a process: queue and connections are those of a signal's endpoint.
+
+    Classes with equal settings share them.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        options: RunOptions,
+        ledger: Ledger,
+        on_settled: Callable[[Settled], None],
+    ) -> None:
+        self._run, self._options = run, options
+        self._ledger, self._on_settled = ledger, on_settled
+        self._known: list[tuple[Settings, Exporter]] = []
+
+    def of(self, part: Part, signal: Signal) -> Exporter:
+        """Return the exporter of *signal* for *part*; raise SettingsError."""
+        settings = settings_for(part.endpoint, self._run.options, self._run.environ, signal)
+        for other, exporter in self._known:
+            if other == settings:
+                return exporter
+        exporter = Exporter(
+            open_transport(settings),
+            self._ledger,
+            signal=signal,
+            queue_bytes=self._options.queue_bytes,
+            connections=self._options.connections,
+            on_settled=self._on_settled,
         )
-    return feeds
+        self._known.append((settings, exporter))
+        return exporter
+
+
+def build_feed(
+    run: Run, part: Part, topology: Topology, exporters: Exporters, *, worker: int
+) -> Feed:
+    """Return the feed of one user class; raise SettingsError."""
+    options = run_options(run.options)
+    heads = encode_heads(
+        resources(run, part, topology, worker=worker), resource_attributes(run.environ)
+    )
+    outlets = {
+        signal: Outlet(
+            signal,
+            heads,
+            exporters.of(part, signal),
+            flush_interval_s=options.flush_interval_s,
+        )
+        for signal in options.signals
+    }
+    encoders: dict[Outlet, Encode] = {}
+    if "traces" in outlets:
+        encoders[outlets["traces"]] = encode_spans()
+    if "logs" in outlets:
+        encoders[outlets["logs"]] = encode_logs(
+            Logs(
+                topology,
+                seed=run.seed,
+                name=part.name,
+                epoch_ns=run.epoch_ns,
+                slow_ns=options.slow_ns,
+                realtime=options.realtime,
+                time_offset_ns=options.time_offset_ns,
+            )
+        )
+    meter = None
+    if "metrics" in outlets:
+        collected = collection(run.options, run.environ)
+        metrics = Metrics(
+            topology,
+            seed=run.seed,
+            name=part.name,
+            worker=worker,
+            epoch_ns=run.epoch_ns,
+            interval_ns=collected.interval_ns,
+            temporality=collected.temporality,
+            realtime=options.realtime,
+            time_offset_ns=options.time_offset_ns,
+            # One that points to a trace that nobody gets would lead nowhere.
+            exemplars="traces" in options.signals,
+        )
+        meter = Meter(
+            metrics, MetricEncoder(), outlets["metrics"], interval_ns=collected.interval_ns
+        )
+    return Feed(
+        build_engine(run, part, topology, options, worker=worker),
+        encoders,
+        meter,
+        epoch_ns=run.epoch_ns,
+        flush_interval_s=options.flush_interval_s,
+        realtime=options.realtime,
+        worker=worker,
+        stride=run.stride,
+    )
+
+
+def resources(
+    run: Run, part: Part, topology: Topology, *, worker: int
+) -> dict[str, dict[str, str]]:
+    """Return the resource attributes of every service, as the topology and the run have them.
+
+    Where metrics are sent, each process is an instance of each service, and so is each user class:
+    their cumulative sums must not be taken for one another. An id that a person wrote stays as it
+    is where there is only one, else it comes first.
+    """
+    found = {name: dict(each.resource_attributes) for name, each in topology.services.items()}
+    if "metrics" not in run_options(run.options).signals:
+        return found
+    environment = resource_attributes(run.environ)
+    for service, attributes in found.items():
+        made = str(uuid5(INSTANCES, f"{run.seed} {part.name} {worker} {service}"))
+        written = attributes.get(INSTANCE) or environment.get(INSTANCE)
+        if written:
+            alone = run.stride == 1 and len(run.parts) == 1
+            made = written if alone else f"{written}-{made}"
+        attributes[INSTANCE] = made
+    return found
+
+
+def encode_spans() -> Encode:
+    """Return what makes parcels of the spans of batches."""
+    encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
+    return lambda batch, _active, pause: encoder.encode(batch, pause)
+
+
+def encode_logs(logs: Logs) -> Encode:
+    """Return what makes parcels of the log records of batches."""
+    encoder: BatchEncoder[LogColumns] = BatchEncoder(LogEncoder)
+    return lambda batch, active, pause: encoder.encode(logs.write(batch, active, pause), pause)
 
 
 def build_engine(
@@ -79,8 +205,7 @@ def build_engine(
     return Engine(
         topology,
         seed=run.seed,
-        # Two classes, or one class with another topology, never make the same trace id.
-        name=f"{part.user_class} {part.sha256}",
+        name=part.name,
         worker=worker,
         stride=run.stride,
         epoch_ns=run.epoch_ns,

@@ -6,6 +6,7 @@ lost or comes twice changes nothing, and the order of reports does not matter.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,8 @@ from motel_locust.otlp.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from motel_locust.otlp.ledger import Signal
 
 THIS_PROCESS: Final = "this process"
 """The name of the only worker where there is no cluster."""
@@ -37,6 +40,8 @@ class WorkerFigures:
     asked_per_s: float
     traces: int
     spans: int
+    data_points: int
+    log_records: int
     lag_ns: int
     queued_bytes: int
     cpu: float
@@ -52,11 +57,13 @@ class WorkerFigures:
 class Figures:
     """What happened so far, on one process or on all."""
 
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger = field(default_factory=lambda: Ledger(()))
     counts: Counts = field(default_factory=Counts)
     """The simulation's counters, of what was released."""
     operations: Mapping[str, OperationCounts] = field(default_factory=dict)
     """What was released of each operation, by its ref, ``service.operation``."""
+    overflowed: Mapping[str, int] = field(default_factory=dict)
+    """Measurements without a series of their own, by ``service: metric``."""
     scenarios: tuple[str, ...] = ()
     """The names of those that are active at present, in merge order, each once."""
     users: int = 0
@@ -75,6 +82,10 @@ class Figures:
     """Memory of all processes that generate."""
     workers: Mapping[str, WorkerFigures] = field(default_factory=dict)
     """The processes that took part, by Locust's id; those that were lost as well."""
+
+    def generated(self, signal: Signal) -> int:
+        """Return the items of *signal* that were generated; 0 where it is not sent."""
+        return self.ledger[signal].generated if signal in self.ledger else 0
 
     def message(self) -> dict[str, Any]:
         """Return the figures as Locust's messages carry them, without those of workers."""
@@ -140,6 +151,8 @@ class Report:
             asked_per_s=figures.asked_per_s,
             traces=figures.counts.traces,
             spans=figures.counts.spans,
+            data_points=figures.generated("metrics"),
+            log_records=figures.generated("logs"),
             lag_ns=figures.lag_ns,
             queued_bytes=figures.queued_bytes,
             cpu=figures.cpu,
@@ -152,13 +165,14 @@ class Report:
 def total(reports: Mapping[str, Report]) -> Figures:
     """Return the figures of all workers, by name, together: sums, of lag and time the greatest."""
     parts = [report.present for report in reports.values()]
-    ledger = Ledger()
+    ledger = Ledger(())
     for part in parts:
         ledger.merge(part.ledger)
     return Figures(
         ledger=ledger,
         counts=sum((part.counts for part in parts), Counts()),
         operations=total_by_operation(part.operations for part in parts),
+        overflowed=sum((Counter(part.overflowed) for part in parts), Counter()),
         scenarios=tuple(dict.fromkeys(chain.from_iterable(part.scenarios for part in parts))),
         users=sum(part.users for part in parts),
         asked_per_s=sum(part.asked_per_s for part in parts),

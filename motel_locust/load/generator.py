@@ -141,7 +141,8 @@ class Generator:
         """Take part in *run*: from now on users generate, once the topologies are here."""
         self.leave_run()
         self.troubles, self._footprint = [], Footprint()
-        options, ledger = run_options(run.options), Ledger()
+        options = run_options(run.options)
+        ledger = Ledger(options.signals)
         self.run, self.release = run, Release(run.epoch_ns)
         self.pump = Pump(
             self.release,
@@ -238,11 +239,13 @@ class Generator:
         if self.receiver is not None:
             report = self.receiver.stop()
             if report is not None:
-                logger.info(
-                    "the built-in receiver got %d spans of %d traces",
-                    report["spans"],
-                    report["traces"],
-                )
+                got = [f"{report['spans']} spans of {report['traces']} traces"]
+                got += [
+                    f"{report[kind]} {name}"
+                    for kind, name in (("points", "data points"), ("records", "log records"))
+                    if report[kind]
+                ]
+                logger.info("the built-in receiver got %s", ", ".join(got))
             self.receiver = None
 
     def _share_alone(self) -> None:

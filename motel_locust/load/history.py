@@ -44,6 +44,8 @@ class Sample:
     """Since the run began."""
     traces: float = 0.0
     spans: float = 0.0
+    data_points: float = 0.0
+    log_records: float = 0.0
     accepted: float = 0.0
     rejected: float = 0.0
     failed: float = 0.0
@@ -61,6 +63,8 @@ class Sample:
             at_s,
             traces=figures.counts.traces,
             spans=figures.counts.spans,
+            data_points=figures.generated("metrics"),
+            log_records=figures.generated("logs"),
             accepted=sum(each.accepted for each in counts),
             rejected=sum(each.rejected for each in counts),
             failed=sum(each.failed for each in counts),
@@ -72,7 +76,10 @@ class Sample:
         )
 
 
-COUNTS: Final = ("traces", "spans", "accepted", "rejected", "failed", "dropped")
+COUNTS: Final = (
+    *("traces", "spans", "data_points", "log_records"),
+    *("accepted", "rejected", "failed", "dropped"),
+)
 LEVELS: Final = ("asked_per_s", "queued_bytes", "users", "lag_s")
 
 
@@ -83,6 +90,8 @@ class Rates:
     at_s: float
     traces_per_s: float
     spans_per_s: float
+    data_points_per_s: float
+    log_records_per_s: float
     accepted_per_s: float
     rejected_per_s: float
     failed_per_s: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -57,9 +58,7 @@ class MasterExchange(Alone):
     def spread(self, worker: str | None = None) -> None:
         """Send the topologies of the run to *worker*, or to all that are connected."""
         for source in self._generator.sources.values():
-            self._runner.send_message(
-                "motel_topology", {"name": source.name, "content": source.content}, worker
-            )
+            self._runner.send_message("motel_topology", asdict(source), worker)
 
     def drain(self, timeout_s: float) -> None:
         """Let the workers end the run and report; return when all have, or are gone."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from motel_locust.load.profile import ENDING
 from motel_locust.load.values import (
     ARRIVALS,
+    SIGNALS,
     Plain,
     duration,
     ending_in,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from locust.argument_parser import LocustArgumentParser
+
+    from motel_locust.otlp.ledger import Signal
 
 
 class OptionError(ValueError):
@@ -67,8 +70,6 @@ class Option:
         """The environment variable that sets it."""
         return f"LOCUST_{self.name.upper()}"
 
-
-SLOW_THRESHOLD: Final = "1s"
 
 OPTIONS: Final = (
     Option(
@@ -142,8 +143,24 @@ OPTIONS: Final = (
     ),
     Option(
         "--slow-threshold",
-        SLOW_THRESHOLD,
+        "1s",
         "Spans longer than this are slow, which logs may depend on; 0 turns that off",
+        duration,
+        metavar="DURATION",
+    ),
+    Option(
+        "--metrics-temporality",
+        None,
+        "Whether sums tell all since the beginning, cumulative, or since the last collection,"
+        " delta. Default: OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, else cumulative",
+        one_of("cumulative", "delta"),
+        choices=("cumulative", "delta"),
+    ),
+    Option(
+        "--metrics-interval",
+        None,
+        "Time from one collection of metrics to the next, and once more at the end."
+        " Default: OTEL_METRIC_EXPORT_INTERVAL, else 60s",
         duration,
         metavar="DURATION",
     ),
@@ -151,6 +168,14 @@ OPTIONS: Final = (
         "--label-scenarios",
         False,
         "Put the names of the active scenarios on every span, as synth.scenarios",
+    ),
+    Option(
+        "--semconv",
+        "",
+        "A folder of semantic conventions of your own in the public YAML format, which come before"
+        " the published ones",
+        text,
+        metavar="DIR",
     ),
     Option(
         "--otlp-protocol",
@@ -189,14 +214,14 @@ OPTIONS: Final = (
     Option(
         "--connections",
         4,
-        "Connections to each endpoint, for each process",
+        "Connections to each endpoint, for each process and signal",
         whole(1, 1024),
         metavar="N",
     ),
     Option(
         "--queue-size",
         64 << 20,
-        "Bytes that may wait for each endpoint, for each process",
+        "Bytes that may wait for each endpoint, for each process and signal",
         whole(2 * DEFAULT_MAX_BYTES, 2**40),
         metavar="BYTES",
     ),
@@ -324,10 +349,11 @@ class RunOptions:
     rate_per: str
     arrivals: str
     seed: int
-    signals: tuple[str, ...]
+    signals: tuple[Signal, ...]
     realtime: bool
     time_offset_ns: int
     max_spans_per_trace: int
+    slow_ns: int
     label_scenarios: bool
     connections: int
     queue_bytes: int
@@ -348,10 +374,11 @@ def run_options(plain: Mapping[str, Any]) -> RunOptions:
         rate_per=plain["rate_per"],
         arrivals=plain["arrivals"],
         seed=plain["seed"],
-        signals=tuple(plain["signals"].split(",")),
+        signals=tuple(each for each in SIGNALS if each in plain["signals"].split(",")),
         realtime=plain["realtime"],
         time_offset_ns=parse_duration(plain["time_offset"]),
         max_spans_per_trace=plain["max_spans_per_trace"] or 10_000,
+        slow_ns=parse_duration(plain["slow_threshold"]),
         label_scenarios=plain["label_scenarios"],
         connections=plain["connections"],
         queue_bytes=plain["queue_size"],

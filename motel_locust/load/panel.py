@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from motel_locust.load.charts import CHARTS, POINTS, clock, number
+from motel_locust.load.stats import NAMES
 from motel_locust.load.tables import TABLES, Cell, Column, Table, ratio
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def pieces(
     yield f'<div class="tiles">{"".join(_tiles(figures, history))}</div><div class="charts">'
     rates = history.rates(POINTS)
     for chart in CHARTS:
-        yield chart.html(rates, history.spells, live=live)
+        if not chart.signals or any(signal in figures.ledger for signal in chart.signals):
+            yield chart.html(rates, history.spells, live=live)
     yield "</div>"
     for key in ("ledger", "losses", "operations", "workers", "figures"):
         table = TABLES[key](run, figures, history)
@@ -65,10 +67,19 @@ def _tiles(figures: Figures, history: History) -> Iterator[str]:
         traces, spans = figures.counts.traces, figures.counts.spans
         yield _tile("Traces", _short(traces), f"{number(ratio(traces, seconds))}/s on average")
         yield _tile("Spans", _short(spans), f"{number(ratio(spans, seconds))}/s on average")
+        for signal in ("logs", "metrics"):
+            if signal in figures.ledger:
+                items = figures.generated(signal)
+                average = f"{number(ratio(items, seconds))}/s on average"
+                yield _tile(NAMES[signal].capitalize(), _short(items), average)
     else:
         yield _tile("Asked", number(figures.asked_per_s), "traces/s")
         yield _tile("Reached", number(present.traces_per_s), "traces/s")
         yield _tile("Spans", number(present.spans_per_s), "per second")
+        if "logs" in figures.ledger:
+            yield _tile("Log records", number(present.log_records_per_s), "per second")
+        if "metrics" in figures.ledger:
+            yield _tile("Data points", _short(figures.generated("metrics")), "so far")
     yield _tile("Accepted", _short(sum(each.accepted for each in ledgers)), "items")
     share = f"{ratio(lost, generated):.2%} of all"
     yield _tile("Lost", _short(lost), share, alarming=bool(lost))

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.load import values
+from motel_locust.load.collection import collection
 from motel_locust.load.destination import resource_attributes, settings_for
-from motel_locust.load.options import SLOW_THRESHOLD, OptionError, plain_values
+from motel_locust.load.options import OptionError, plain_values, run_options
 from motel_locust.load.run import Part
 from motel_locust.otlp.receiver_process import ReceiverError
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.otlp.transports import check_reachable
+from motel_locust.topology.conventions import read_conventions
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.reading import parse_topology
 from motel_locust.topology.sources import read_source
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 
     from motel_locust.load.user import TopologyUser
     from motel_locust.otlp.endpoints import Protocol
+    from motel_locust.otlp.ledger import Signal
+    from motel_locust.otlp.settings import Settings
+    from motel_locust.topology.conventions import Conventions
+    from motel_locust.topology.model import Topology
     from motel_locust.topology.reading import Reading
     from motel_locust.topology.sources import Source
 
@@ -73,13 +79,21 @@ class Preparation:
 
     def warnings(self) -> Iterator[str]:
         """Yield what a person should know of the run all the same."""
+        signals = run_options(self.options).signals
         for reading in self.readings.values():
             yield from map(str, reading.warnings)
-        left_out = [each for each in self.options["signals"].split(",") if each != "traces"]
-        if left_out:
-            yield f"--signals: {' and '.join(left_out)} are left out, only traces are generated"
-        if self.options["slow_threshold"] != SLOW_THRESHOLD:
-            yield "--slow-threshold: changes nothing, as only logs depend on it"
+            if "metrics" in signals and not _defines_metrics(reading.topology):
+                yield (
+                    f"{reading.source.name}: defines no metrics, so none of those that --signals"
+                    " asks for will come"
+                )
+
+
+def _defines_metrics(topology: Topology) -> bool:
+    return any(
+        service.metrics or any(operation.metrics for operation in service.operations.values())
+        for service in topology.services.values()
+    )
 
 
 def otel_variables() -> dict[str, str]:
@@ -91,6 +105,12 @@ def otel_variables() -> dict[str, str]:
 def _standard_input() -> Source:
     """Return what standard input held; it can be read only once."""
     return read_source("-")
+
+
+@cache
+def _conventions(folder: str) -> Conventions:
+    """Return what a folder holds, read once: a large one takes seconds."""
+    return read_conventions(folder)
 
 
 def _source(text: str) -> Source:
@@ -166,11 +186,16 @@ class _Preparing:
 
     def read(self, sources: set[str]) -> dict[str, Reading]:
         """Return the topologies by source."""
-        readings = {}
+        readings: dict[str, Reading] = {}
+        try:
+            conventions = _conventions(self._options["semconv"])
+        except TopologyError as error:
+            self.problems.append(str(error))
+            return readings
         for source in sorted(sources):
             if source:
                 try:
-                    readings[source] = reading = parse_topology(_source(source))
+                    readings[source] = reading = parse_topology(_source(source), conventions)
                 except TopologyError as error:
                     self.problems.append(str(error))
                 else:
@@ -188,22 +213,44 @@ class _Preparing:
         ):
             if path and (problem := unwritable(path)):
                 self.problems.append(f"{flag}: {problem}")
+        signals = run_options(self._options).signals
         try:
             resource_attributes(self._around.environ)
+            if "metrics" in signals:
+                collection(self._options, self._around.environ)
         except SettingsError as problem:
             self.problems.append(str(problem))
         for endpoint in sorted(endpoints):
             try:
-                settings = settings_for(endpoint, self._options, self._around.environ)
-                if not settings.endpoint_is_default:
-                    wait_s = self._options["wait_for_endpoint"]
-                    check_reachable(settings, wait_s=wait_s, advice=WAITING)
-                elif self._around.receiver:
-                    self._undecided[endpoint] = settings.protocol
-                elif not self._partly:
-                    self.problems.append(NO_ENDPOINT)
+                self._reach([self._settings(endpoint, signal) for signal in signals], endpoint)
             except SettingsError as problem:
                 self.problems.append(str(problem))
+
+    def _settings(self, endpoint: str, signal: Signal) -> Settings:
+        return settings_for(endpoint, self._options, self._around.environ, signal)
+
+    def _reach(self, settings: Sequence[Settings], endpoint: str) -> None:
+        """Find out whether all signals can be sent as *settings* say; raise SettingsError."""
+        nobodys = [each for each in settings if each.endpoint_is_default]
+        if not nobodys:
+            wait_s = self._options["wait_for_endpoint"]
+            for each in settings:
+                check_reachable(each, wait_s=wait_s, advice=WAITING)
+        elif len(nobodys) < len(settings):
+            left_out = " and ".join(each.signal for each in nobodys)
+            raise SettingsError(
+                f"no endpoint for {left_out}: give --host URL or set OTEL_EXPORTER_OTLP_ENDPOINT,"
+                f" or OTEL_EXPORTER_OTLP_{nobodys[0].signal.upper()}_ENDPOINT"
+            )
+        elif len({each.protocol for each in settings}) > 1:
+            raise SettingsError(
+                "no endpoint: the built-in receiver can stand in where all signals have one"
+                " protocol; give --otlp-protocol or --host URL"
+            )
+        elif self._around.receiver:
+            self._undecided[endpoint] = settings[0].protocol
+        elif not self._partly:
+            raise SettingsError(NO_ENDPOINT)
 
     def finish(self, part: Part, readings: Mapping[str, Reading]) -> Part:
         """Return *part* with its topology's hash, and the receiver where nothing else is named."""

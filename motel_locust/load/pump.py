@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gevent import Greenlet
 
     from motel_locust.load.feed import Feed
+    from motel_locust.load.outlet import Outlet
     from motel_locust.load.release import Release
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.ledger import Ledger
@@ -175,6 +176,7 @@ class Pump:
             operations=total_by_operation(feed.operations() for feed in feeds)
             if operations
             else {},
+            overflowed=dict(sum((Counter(feed.overflowed()) for feed in feeds), Counter())),
             scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))),
         )
 
@@ -212,7 +214,7 @@ class Pump:
         """Let traces that were begun leave whole, and wait until somebody resumes or ends it."""
         self._let_out(self._release.due())
         for feed in self._feeds.values():
-            feed.finish(self._release.now_s())
+            feed.finish(self._release.now_s(), self._give_way)
             self._deliver(feed)
         while self._held and not self._stopping:
             self._release.wait_until(self._release.now_s() + HELD_S)
@@ -257,7 +259,8 @@ class Pump:
 
     def _release_from(self, feed: Feed) -> None:
         """Let out what *feed* has for the present tick."""
-        feed.release(self._tick, self._release.at_s(self._tick), self._release.now_s())
+        due_s, now_s = self._release.at_s(self._tick), self._release.now_s()
+        feed.release(self._tick, due_s, now_s, self._give_way)
         self._deliver(feed)
 
     def _apply_changes(self) -> None:
@@ -287,17 +290,18 @@ class Pump:
 
     def _deliver(self, feed: Feed) -> None:
         """Offer the bodies that are ready; where asked to, only when there is room."""
-        while feed.ready:
-            if self._must_wait(feed):
-                self._watch_lag()
-                self._release.wait_until(self._release.now_s() + ROOM_S)
-                self._slice_s = self._release.now_s()
-            else:
-                feed.exporter.offer(feed.ready.popleft())
+        for outlet in feed.outlets:
+            while outlet.ready:
+                if self._must_wait(outlet):
+                    self._watch_lag()
+                    self._release.wait_until(self._release.now_s() + ROOM_S)
+                    self._slice_s = self._release.now_s()
+                else:
+                    outlet.exporter.offer(outlet.ready.popleft())
         self._give_way()
 
-    def _must_wait(self, feed: Feed) -> bool:
-        if not self._wait_on_full or feed.exporter.room(len(feed.ready[0].content)):
+    def _must_wait(self, outlet: Outlet) -> bool:
+        if not self._wait_on_full or outlet.exporter.room(len(outlet.ready[0].content)):
             return False
         return not self._stopping or self._release.now_s() < self._deadline_s
 
@@ -314,17 +318,14 @@ class Pump:
             # They were due before the end, and waited for their body to be full.
             self._let_out(self._last_tick)
             for feed in self._feeds.values():
-                feed.finish(self._release.now_s())
+                feed.end(self._tick, self._release.now_s(), self._give_way)
                 self._deliver(feed)
             for exporter in self._exporters():
                 exporter.drain(max(0.0, self._deadline_s - self._release.now_s()))
 
     def _exporters(self) -> Sequence[Exporter]:
-        exporters: list[Exporter] = []
-        for feed in self._feeds.values():
-            if feed.exporter not in exporters:
-                exporters.append(feed.exporter)
-        return exporters
+        outlets = chain.from_iterable(feed.outlets for feed in self._feeds.values())
+        return list(dict.fromkeys(outlet.exporter for outlet in outlets))
 
     def _lag_ns(self) -> int:
         late_s = self._release.now_s() - self._due_s() if self._began_s else 0.0

@@ -32,6 +32,14 @@ class Part:
     rate: str
     arrivals: str
 
+    @property
+    def name(self) -> str:
+        """What tells its telemetry from that of other parts of the run, for the same seed.
+
+        Two classes, or one class with another topology, never make the same trace id.
+        """
+        return f"{self.user_class} {self.sha256}"
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -29,6 +29,7 @@ def summary(run: Run, figures: Figures, history: History) -> dict[str, Any]:
         "ledger": figures.ledger.as_dict(),
         "losses": figures.ledger.reasons(),
         "simulation": _simulation(run, figures),
+        "overflowed": dict(figures.overflowed),
         "operations": operations_table(figures).records(),
         "workers": workers_table(figures, history).records(),
         "lag_s": {"max": figures.lag_max_ns / 1e9},
@@ -82,6 +83,10 @@ def table(run: Run, figures: Figures) -> str:
     happened = {name: simulation[name] for name in RARE if simulation[name]}
     if happened:
         lines.append(", ".join(f"{name} {count:,}" for name, count in happened.items()))
+    lines += [
+        f"{count:,} measurements of {metric} had no series of their own: otel.metric.overflow"
+        for metric, count in sorted(figures.overflowed.items())
+    ]
     return "\n".join([*lines, f"seed {run.seed}", *_operations(figures)])
 
 

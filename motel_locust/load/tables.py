@@ -127,12 +127,15 @@ def operations_table(figures: Figures) -> Table:
 
 def workers_table(figures: Figures, history: History) -> Table:
     """Return what each process of the cluster does."""
-    rows = []
+    signals = [signal for signal in figures.ledger if signal != "traces"]
+    rows: list[tuple[Cell, ...]] = []
     for process, worker in figures.workers.items():
         present = history.present_of(process)
+        items = {"metrics": worker.data_points, "logs": worker.log_records}
         rows.append((
             worker.name, worker.state, worker.users, worker.asked_per_s,
-            present.traces_per_s, present.spans_per_s, worker.spans, worker.lag_ns / 1e9,
+            present.traces_per_s, present.spans_per_s, worker.spans,
+            *(items[signal] for signal in signals), worker.lag_ns / 1e9,
             worker.queued_bytes / MIB, worker.cpu, worker.rss_bytes / MIB, worker.skew_s,
             worker.unreported,
         ))  # fmt: skip
@@ -144,6 +147,7 @@ def workers_table(figures: Figures, history: History) -> Table:
         Column("traces_per_s", "Reached/s", 1),
         Column("spans_per_s", "Spans/s", 0),
         Column("spans", "Spans", 0),
+        *(_OF_SIGNAL[signal] for signal in signals),
         Column("lag_s", "Lag (s)", 3),
         Column("queued_mib", "Queue (MiB)", 1),
         Column("cpu_cores", "CPU (%)", 0, scale=100),
@@ -153,6 +157,12 @@ def workers_table(figures: Figures, history: History) -> Table:
     )
     return Table("workers", "Workers", columns, rows)
 
+
+_OF_SIGNAL: Final = {
+    "metrics": Column("data_points", "Points", 0),
+    "logs": Column("log_records", "Records", 0),
+}
+"""Columns of the workers, where the signal is sent."""
 
 MIB: Final = 2**20
 
@@ -174,6 +184,11 @@ def _loads(figures: Figures, history: History) -> Iterator[tuple[Cell, ...]]:
     yield "rate reached, spans", round(present.spans_per_s, 1), "spans/s"
     yield "average rate", round(ratio(figures.counts.traces, seconds), 3), "traces/s"
     yield "average rate, spans", round(ratio(figures.counts.spans, seconds), 1), "spans/s"
+    for signal in figures.ledger:
+        if signal != "traces":
+            items = figures.generated(signal)
+            unit = f"{NAMES[signal].rpartition(' ')[2]}/s"
+            yield f"average rate, {NAMES[signal]}", round(ratio(items, seconds), 1), unit
     yield "lag", round(figures.lag_ns / 1e9, 3), "s"
     yield "greatest lag", round(figures.lag_max_ns / 1e9, 3), "s"
     yield "queue", figures.queued_bytes, "bytes"
@@ -189,6 +204,8 @@ def _simulated(figures: Figures) -> Iterator[tuple[Cell, ...]]:
         if count or name in ("traces", "spans"):
             yield name.replace("_", " "), count, ""
     yield "error rate", round(ratio(counts["errors"], counts["spans"]), 6), "of the spans"
+    for metric, measurements in sorted(figures.overflowed.items()):
+        yield f"without a series of their own, {metric}", measurements, "measurements"
 
 
 def _described(run: Run) -> Iterator[tuple[Cell, ...]]:

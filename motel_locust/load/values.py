@@ -15,10 +15,12 @@ from motel_locust.topology.quantities import parse_duration, parse_rate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from motel_locust.otlp.ledger import Signal
+
 Plain: TypeAlias = str | int | float | bool | None
 """What Locust's form, its messages to workers and argparse all can carry."""
 
-SIGNALS: Final = ("traces", "metrics", "logs")
+SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics", "logs")
 ARRIVALS: Final = ("paced", "poisson")
 _SIGNALS_FORM: Final = "write some of traces, metrics, logs, separated by commas"
 
@@ -60,8 +62,6 @@ def signals(written: str) -> str:
             raise ValueError(f"{quoted(word)} is no signal; {_SIGNALS_FORM}")
     if not words:
         raise ValueError(f"no signal is named; {_SIGNALS_FORM}")
-    if "traces" not in words:
-        raise ValueError("metrics and logs are not generated yet; add traces")
     return ",".join(signal for signal in SIGNALS if signal in words)
 
 

@@ -133,7 +133,7 @@ class WorkerExchange(Alone):
             Path(self._heartbeat_file).touch()
 
     def _on_topology(self, msg: Message, **_: Any) -> None:
-        self._generator.learn(Source(msg.data["name"], msg.data["content"]))
+        self._generator.learn(Source(**msg.data))
 
     def _on_share(self, msg: Message, **_: Any) -> None:
         generator = self._generator

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from google.protobuf.message import Message
+    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from motel_locust.engine.columns import Attribute, Value
     from motel_locust.otlp.segments import Part, Segment
 
-Owner: TypeAlias = "type[Span | Span.Event | Span.Link]"
+Owner: TypeAlias = "type[Span | Span.Event | Span.Link | LogRecord]"
 """The class of the messages that carry attributes."""
 
 MOST_COMBINATIONS = 512

@@ -1,8 +1,8 @@
-"""Blocks of encoded spans, and where to cut them so that no parcel grows too large.
+"""Blocks of encoded items, and where to cut them so that no parcel grows too large.
 
-A *block* is the encoded spans of one shape in a batch. A *cut* is a row of every block,
-int64[blocks]: what lies before it goes into an earlier parcel. Shape words: ``blocks``, as many as
-the batch has columns; ``cuts``, one more than there are stretches between them.
+A *block* is the encoded spans, or log records, of one shape in a batch. A *cut* is a row of every
+block, int64[blocks]: what lies before it goes into an earlier parcel. Shape words: ``blocks``, as
+many as the batch has columns; ``cuts``, one more than there are stretches between them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,19 @@ Cut: TypeAlias = "NDArray[np.int64]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """The items of one shape; row *i* ends at byte ``ends[i]`` of ``content``, int64[rows].
+
+    The content has its memory to itself: slices of it stay valid, whatever is encoded later.
+    """
+
+    content: memoryview
+    ends: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """The encoded spans of one shape.
+    """The encoded items of one shape, and whose they are.
 
     trace     int64[rows]      index of the trace in the batch
     offsets   int64[rows + 1]  row *i* is ``content[offsets[i] : offsets[i + 1]]``
@@ -52,7 +63,7 @@ def sizes_between(blocks: Sequence[Block], cuts: NDArray[np.int64]) -> NDArray[n
 def cut_further(blocks: Sequence[Block], start: Cut, stop: Cut, *, max_bytes: int) -> list[Cut]:
     """Return the cuts from *start* to *stop*, both included, such that no stretch is too large.
 
-    A stretch of more than *max_bytes* is a single span. Traces stay whole but for those that alone
+    A stretch of more than *max_bytes* is a single item. Traces stay whole but for those that alone
     have more, and for rows that are not in the order of traces.
     """
     between = [start, *_between_traces(blocks, start, stop, max_bytes), stop]
@@ -60,9 +71,9 @@ def cut_further(blocks: Sequence[Block], start: Cut, stop: Cut, *, max_bytes: in
     cuts = [start]
     for (before, cut), size in zip(pairwise(between), sizes, strict=True):
         if size > max_bytes:
-            cuts += _between_spans(blocks, before, cut, max_bytes)
+            cuts += _between_items(blocks, before, cut, max_bytes)
         cuts.append(cut)
-    # Where the last span or trace of a stretch is too large by itself, two cuts are equal.
+    # Where the last item or trace of a stretch is too large by itself, two cuts are equal.
     return [cut for cut, following in pairwise(cuts) if (cut < following).any()] + [stop]
 
 
@@ -90,8 +101,8 @@ def _between_traces(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: i
     return list(start + np.array(rows, np.int64).T) if following else []
 
 
-def _between_spans(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: int) -> list[Cut]:
-    """Return cuts between spans, block after block, where the limit asks for them."""
+def _between_items(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: int) -> list[Cut]:
+    """Return cuts between items, block after block, where the limit asks for them."""
     cuts: list[Cut] = []
     here, carried = start.copy(), 0  # carried: bytes since the last cut, of earlier blocks
     for number, block in enumerate(blocks):

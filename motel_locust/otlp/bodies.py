@@ -1,4 +1,4 @@
-"""Bodies of trace requests: encoded spans under the resource and the scope of their service.
+"""Bodies of requests: encoded spans, metrics or log records under their service's resource.
 
 ExportTraceServiceRequest
   resource_spans: one for each service
@@ -6,6 +6,10 @@ ExportTraceServiceRequest
     scope_spans: one
       scope
       spans
+
+The requests of metrics and logs have other names and the same field numbers, so their bodies are
+built in the same way: ``resource_metrics``, ``scope_metrics``, ``metrics``; ``resource_logs``,
+``scope_logs``, ``log_records``.
 """
 
 from __future__ import annotations
@@ -33,25 +37,23 @@ NAME = "motel-locust"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before a service's spans in a body."""
+    """What stands before a service's items in a body; the same for all signals."""
 
     resource: bytes  # the field ResourceSpans.resource
     scope: bytes  # the field ScopeSpans.scope
 
-    RESOURCE_SPANS: ClassVar = field_tag(
-        ExportTraceServiceRequest(resource_spans=[ResourceSpans()])
-    )
-    SCOPE_SPANS: ClassVar = field_tag(ResourceSpans(scope_spans=[ScopeSpans()]))
+    OF_RESOURCE: ClassVar = field_tag(ExportTraceServiceRequest(resource_spans=[ResourceSpans()]))
+    OF_SCOPE: ClassVar = field_tag(ResourceSpans(scope_spans=[ScopeSpans()]))
 
     def before(self, size: int) -> bytes:
-        """Return everything that stands before *size* bytes of spans."""
-        scope = self.SCOPE_SPANS + varint(len(self.scope) + size) + self.scope
+        """Return everything that stands before *size* bytes of items."""
+        scope = self.OF_SCOPE + varint(len(self.scope) + size) + self.scope
         length = len(self.resource) + len(scope) + size
-        return self.RESOURCE_SPANS + varint(length) + self.resource + scope
+        return self.OF_RESOURCE + varint(length) + self.resource + scope
 
-    def with_spans(self, size: int) -> int:
-        """Return how many bytes *size* bytes of spans and all that stands before them are."""
-        for tag, field in ((self.SCOPE_SPANS, self.scope), (self.RESOURCE_SPANS, self.resource)):
+    def with_items(self, size: int) -> int:
+        """Return how many bytes *size* bytes of items and all that stands before them are."""
+        for tag, field in ((self.OF_SCOPE, self.scope), (self.OF_RESOURCE, self.resource)):
             size += len(field)
             size += len(tag) + varint_width(size)
         return size
@@ -98,22 +100,22 @@ class BodyBuilder:
         self._heads = heads
         self._pieces: dict[str, list[memoryview]] = {}
         self._sizes: dict[str, int] = {}
-        self.spans = 0
+        self.items = 0
 
     @property
     def size(self) -> int:
         """The bytes of the body as it stands: what `build` would return."""
-        return sum(self._heads[service].with_spans(size) for service, size in self._sizes.items())
+        return sum(self._heads[service].with_items(size) for service, size in self._sizes.items())
 
     def add(self, parcel: Parcel) -> None:
-        """Add the spans of *parcel*."""
+        """Add the items of *parcel*."""
         for service, pieces in parcel.pieces.items():
             self._pieces.setdefault(service, []).extend(pieces)
             self._sizes[service] = self._sizes.get(service, 0) + sum(map(len, pieces))
-        self.spans += parcel.spans
+        self.items += parcel.items
 
     def build(self) -> bytes:
-        """Return the body: one complete ``ExportTraceServiceRequest``, every service in it once."""
+        """Return the body: one complete request of its signal, every service in it once."""
         body: list[bytes | memoryview] = []
         for service, pieces in self._pieces.items():
             body.append(self._heads[service].before(self._sizes[service]))

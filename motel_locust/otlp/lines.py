@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from motel_locust.otlp.requests import REQUESTS
+
+if TYPE_CHECKING:
+    from motel_locust.otlp.ledger import Signal
+
 IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 
 
-def request_line(content: bytes) -> str:
-    """Return the ``ExportTraceServiceRequest`` *content* as one line, without its end."""
-    request = ExportTraceServiceRequest.FromString(content)
-    for resource_spans in request.resource_spans:
-        for scope_spans in resource_spans.scope_spans:
-            for span in scope_spans.spans:
-                span.status.SetInParent()  # the file exporter writes an empty status too
+def request_line(content: bytes, signal: Signal) -> str:
+    """Return the request *content* of *signal* as one line, without its end."""
+    request = REQUESTS[f"/v1/{signal}"].FromString(content)
+    if isinstance(request, ExportTraceServiceRequest):
+        for resource_spans in request.resource_spans:
+            for scope_spans in resource_spans.scope_spans:
+                for span in scope_spans.spans:
+                    span.status.SetInParent()  # the file exporter writes an empty status too
     fields = MessageToDict(request, use_integers_for_enums=True)
     return json.dumps(_with_hexadecimal_ids(fields), ensure_ascii=False, separators=(",", ":"))
 

@@ -1,25 +1,21 @@
-"""A batch of spans, encoded and cut into parcels: the spans that are let out together."""
+"""A batch, encoded and cut into parcels: the items of one signal that are let out together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from motel_locust.engine.columns import Counts
 from motel_locust.engine.engine import carry_on
 from motel_locust.otlp.blocks import Block, byte_offsets, cut_further, sizes_between
-from motel_locust.otlp.bodies import encode_heads
-from motel_locust.otlp.spans import SpanEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from motel_locust.engine.columns import Batch, Columns, Shape
+    from motel_locust.otlp.blocks import Encoded
 
 DEFAULT_MAX_BYTES = 1 << 20
 MOST_ENCODERS = 4096
@@ -27,38 +23,89 @@ MOST_ENCODERS = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
-    """Spans that are let out together and belong into one body."""
+    """Items of one signal that are let out together and belong into one body."""
 
     release_ns: int  # Unix time
-    spans: int
+    items: int  # spans, data points or log records
     size: int  # bytes of all pieces
-    pieces: Mapping[str, Sequence[memoryview]]  # encoded spans, by service
-    counts: Counts  # those of a whole part of the batch are on its first parcel
+    pieces: Mapping[str, Sequence[memoryview]]  # encoded items, by service
 
 
-class BatchEncoder:
-    """Encodes batches into parcels.
+class OfService(Protocol):
+    """What all rows of a block have in common."""
+
+    @property
+    def service(self) -> str:
+        """The service that they belong to."""
+
+
+ShapeT_co = TypeVar("ShapeT_co", bound=OfService, covariant=True)
+ColumnsT = TypeVar("ColumnsT", bound="Rows[Any]")
+ColumnsT_co = TypeVar("ColumnsT_co", bound="Rows[Any]", covariant=True)
+ColumnsT_contra = TypeVar("ColumnsT_contra", bound="Rows[Any]", contravariant=True)
+
+
+class Rows(Protocol[ShapeT_co]):
+    """The items of one shape in a batch, such as :class:`motel_locust.engine.columns.Columns`."""
+
+    @property
+    def shape(self) -> ShapeT_co:
+        """What they have in common."""
+
+    @property
+    def trace(self) -> NDArray[np.int64]:
+        """Index of each one's trace in the batch: int64[rows]."""
+
+
+class Parts(Protocol[ColumnsT_co]):
+    """Items that leave in parts, such as :class:`motel_locust.engine.columns.Batch`."""
+
+    @property
+    def trace_id(self) -> NDArray[np.void]:
+        """V16[traces]."""
+
+    @property
+    def columns(self) -> Sequence[ColumnsT_co]:
+        """The items, one for each shape that occurs."""
+
+    @property
+    def edges_ns(self) -> NDArray[np.int64]:
+        """When each part is released: int64[parts], Unix time."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Where the parts begin and end in each of the columns: int64[columns, parts + 1]."""
+
+
+class RowEncoder(Protocol[ColumnsT_contra]):
+    """Encodes the items of one shape."""
+
+    def encode(self, columns: ColumnsT_contra, trace_id: NDArray[np.void]) -> Encoded:
+        """Return the items of *columns*, whose traces have the ids *trace_id*, V16[traces]."""
+
+
+class BatchEncoder(Generic[ColumnsT]):
+    """Encodes the items of one signal into parcels.
 
     Args:
-        resources: each service's own resource attributes, by the service's name.
-        environment: resource attributes for all services, see `encode_heads`.
-        max_body_bytes: a part of a batch whose spans take more is cut further. Traces stay whole
+        encoder: makes the encoder of a shape; it keeps its shape.
+        max_body_bytes: a part of a batch whose items take more is cut further. Traces stay whole
             unless one alone takes more, or the rows are not in the order of traces.
     """
 
     def __init__(
         self,
-        resources: Mapping[str, Mapping[str, str]],
+        encoder: Callable[[Any], RowEncoder[ColumnsT]],
         *,
-        environment: Mapping[str, str] | None = None,
         max_body_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
-        self.heads = encode_heads(resources, environment or {})
-        self._max_bytes = max_body_bytes
-        self._encoders: dict[int, SpanEncoder] = {}
+        self._make, self._max_bytes = encoder, max_body_bytes
+        self._encoders: dict[int, RowEncoder[ColumnsT]] = {}
 
-    def encode(self, batch: Batch, pause: Callable[[], object] = carry_on) -> list[Parcel]:
-        """Return the parcels of *batch* in order of release, at least one for each part.
+    def encode(
+        self, batch: Parts[ColumnsT], pause: Callable[[], object] = carry_on
+    ) -> list[Parcel]:
+        """Return the parcels of *batch* in order of release, none empty.
 
         *pause* is called now and then.
         """
@@ -68,22 +115,16 @@ class BatchEncoder:
             pause()
         cuts, parts = self._cut(blocks, batch.rows.T)
         pause()
-        spans = np.diff(cuts, axis=0).sum(axis=1).tolist()
+        items = np.diff(cuts, axis=0).sum(axis=1).tolist()
         sizes = sizes_between(blocks, cuts).tolist()
         offsets = byte_offsets(blocks, cuts).tolist()
         edges_ns = batch.edges_ns.tolist()
         pause()
         parcels = []
-        for number, (before, part) in enumerate(pairwise([-1, *parts])):
-            parcels.append(
-                Parcel(
-                    release_ns=edges_ns[part],
-                    spans=spans[number],
-                    size=sizes[number],
-                    pieces=_slices(blocks, offsets[number], offsets[number + 1]),
-                    counts=batch.counts[part] if part != before else Counts(),
-                )
-            )
+        for number, part in enumerate(parts):
+            if items[number]:
+                pieces = _slices(blocks, offsets[number], offsets[number + 1])
+                parcels.append(Parcel(edges_ns[part], items[number], sizes[number], pieces))
             pause()
         return parcels
 
@@ -105,15 +146,15 @@ class BatchEncoder:
             part_of += [part] * len(further)
         return np.array(cuts), part_of
 
-    def _block(self, columns: Columns, trace_id: NDArray[np.void]) -> Block:
+    def _block(self, columns: ColumnsT, trace_id: NDArray[np.void]) -> Block:
         encoded = self._encoder(columns.shape).encode(columns, trace_id)
         offsets = np.concatenate(([0], encoded.ends))
         return Block(columns.shape.service, columns.trace, encoded.content, offsets)
 
-    def _encoder(self, shape: Shape) -> SpanEncoder:
+    def _encoder(self, shape: OfService) -> RowEncoder[ColumnsT]:
         # By identity, since Python takes True for 1 and -0.0 for 0.0 when it compares shapes. An
         # encoder holds its shape, so the id is not given to another one meanwhile.
-        encoder = self._encoders.pop(id(shape), None) or SpanEncoder(shape)
+        encoder = self._encoders.pop(id(shape), None) or self._make(shape)
         self._encoders[id(shape)] = encoder
         if len(self._encoders) > MOST_ENCODERS:
             del self._encoders[next(iter(self._encoders))]  # unused for longest

@@ -22,12 +22,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from motel_locust.otlp.answers import JSON, PROTOBUF
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from motel_locust.otlp.tally import Request
 
 CONTENT_BYTES: Final = 20 << 20
 """The limit of a request, compressed and not: that of the Collector's receiver."""
 
-REQUESTS: Final = {
+REQUESTS: Final[Mapping[str, type[Request]]] = {
     "/v1/traces": ExportTraceServiceRequest,
     "/v1/metrics": ExportMetricsServiceRequest,
     "/v1/logs": ExportLogsServiceRequest,
@@ -62,7 +64,7 @@ def decompress(content: bytes, encoding: str) -> bytes:
 
 def parse(path: str, content: bytes, media_type: str) -> Request:
     """Return the request that *content* holds; raise Refusal if it holds none."""
-    request: Request = REQUESTS[path]()
+    request = REQUESTS[path]()
     try:
         if media_type == JSON:
             ParseDict(with_base64_ids(json.loads(content)), request, ignore_unknown_fields=True)

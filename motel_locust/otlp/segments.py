@@ -98,7 +98,7 @@ class Table:
     """One of several byte strings, encoded in advance; or one of each of several lists, fused.
 
     Args:
-        options: the byte strings to choose from, none empty, by the frame's column of indexes.
+        options: the byte strings to choose from, by the frame's column of indexes.
         reach: how many bytes are certain to follow in the row.
     """
 
@@ -139,7 +139,7 @@ class Table:
 
 def _padded(texts: Sequence[bytes]) -> NDArray[np.void]:
     """Return *texts* as items as wide as the longest of them, zeros behind the others."""
-    width = max(map(len, texts))
+    width = max(1, *map(len, texts))  # NumPy has no items without width
     return np.frombuffer(b"".join(text.ljust(width, b"\0") for text in texts), f"V{width}")
 
 

@@ -7,7 +7,6 @@ keep the order of their bytes, and the exception comes after the topology's even
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, SpanFlags, 
 
 from motel_locust.engine.columns import EXCEPTION_TYPE, Constant, EventShape
 from motel_locust.otlp.attributes import content_segments, head, message_field
+from motel_locust.otlp.blocks import Encoded
 from motel_locust.otlp.pieces import Bounds, join, spread, write
 from motel_locust.otlp.segments import Column, Prefix, Stamp, bounds_of, plan_all
 from motel_locust.otlp.wire import field_tag
@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 
 FLAGS = 1 | SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 """Of every span and link: sampled, and known to be not remote."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
-    """The spans of one shape; row *i* ends at byte ``ends[i]`` of ``content``, int64[rows].
-
-    The content has its memory to itself: slices of it stay valid, whatever is encoded later.
-    """
-
-    content: memoryview
-    ends: NDArray[np.int64]
 
 
 class SpanEncoder:

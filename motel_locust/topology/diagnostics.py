@@ -56,6 +56,8 @@ CODES: Final = {
     "unknown-metric": "a scenario overrides a metric that is not defined at this place",
     "fixed-metric": "a scenario overrides a metric that has no value",
     "call-cycle": "calls lead back to where they began",
+    "unknown-domain": "the semantic conventions have no group of this name",
+    "unknown-reference": "a group of conventions refers to an attribute or group that is not there",
     "scenario-cycle": "with the calls that scenarios add, calls lead back to where they began",
 }
 """Every code of an error, and what it stands for."""
@@ -74,6 +76,11 @@ WARNING_CODES: Final = {
     "unfilled-placeholder": "nothing can fill a placeholder of a log body",
     "shadowed-attribute": "a later setting always replaces this attribute",
     "printed-value": "an attribute's value is a list or mapping, and is sent as text",
+    "other-instrument": "the semantic conventions know the metric as another instrument",
+    "other-unit": "the semantic conventions know the metric in another unit",
+    "deprecated-name": "the semantic conventions have deprecated an attribute or metric",
+    "misspelt-name": "an attribute is called nearly as the semantic conventions call one",
+    "unlisted-value": "the value is none that the semantic conventions list for the attribute",
     "dotted-service": "a service name with a dot does not work in motel",
 }
 """Every code of a warning, and what it stands for."""

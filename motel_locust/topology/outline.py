@@ -50,6 +50,7 @@ class OperationOutline:
     path: Path
     calls: tuple[Reference, ...]
     links: tuple[Reference, ...]
+    domain: Reference | None
 
     @property
     def ref(self) -> str:
@@ -130,7 +131,13 @@ def _operations(services: dict[str, Node]) -> Iterator[OperationOutline]:
                 path=path,
                 calls=_references(_get(operation, "calls"), "target", (*path, "calls")),
                 links=_references(_get(operation, "links"), "ref", (*path, "links")),
+                domain=_domain(operation, path),
             )
+
+
+def _domain(operation: Node, path: Path) -> Reference | None:
+    domain = _text(_get(operation, "domain"))
+    return Reference(domain, (*path, "domain")) if domain else None
 
 
 def _metrics(services: dict[str, Node]) -> Iterator[MetricOutline]:

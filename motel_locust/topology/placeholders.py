@@ -24,8 +24,6 @@ def unfilled_placeholders(topology: Topology) -> Iterator[Mistake]:
     for logs, path, service_name, operation_name in _places(topology):
         service = topology.services[service_name]
         names = [operation_name] if operation_name else list(service.operations)
-        if any(service.operations[name].domain for name in names):
-            continue  # a domain brings attributes of its own
         known = set(_ALWAYS)
         for name in names:
             known |= _span_attributes(topology, service_name, service, name)

@@ -6,30 +6,27 @@ the YAML itself, its keys, every field (by the models), and the references betwe
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from motel_locust.topology import cycles, explaining, rules, warnings
+from motel_locust.topology import cycles, explaining, naming, rules, warnings
 from motel_locust.topology.composing import compose
-from motel_locust.topology.diagnostics import Diagnostic, Mistake, Severity, TopologyError
-from motel_locust.topology.document import Entries, Mark, PlacedMistake, Scalar, locate
+from motel_locust.topology.conventions import PUBLISHED, plain
+from motel_locust.topology.diagnostics import Diagnostic, Mistake, TopologyError
+from motel_locust.topology.document import Entries, PlacedMistake, Scalar
+from motel_locust.topology.domains import Domains
 from motel_locust.topology.model import Topology
 from motel_locust.topology.outline import outline
+from motel_locust.topology.pages import Page, in_file_order
 from motel_locust.topology.sources import Source, read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
+    from motel_locust.topology.conventions import Conventions
     from motel_locust.topology.document import Node
 
 __all__ = ["Reading", "Source", "parse_topology", "read_source", "read_topology"]
-
-# YAML 1.1 line breaks, which PyYAML counts.
-_LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-
 
 _FORM: Final = frozenset({"wrong-type", "unknown-key", "duplicate-name"})
 _UNUSED_IN_REPLAY: Final = {
@@ -47,29 +44,29 @@ class Reading:
     """A topology that can be used, the source it was read from, and what is odd about it."""
 
     source: Source
+    """With what its domains bring: where it is read again, nothing else is needed."""
     topology: Topology
     warnings: tuple[Diagnostic, ...]
 
 
-def read_topology(text: str) -> Reading:
+def read_topology(text: str, conventions: Conventions = PUBLISHED) -> Reading:
     """Return the topology that *text* names: a path, an ``http(s)://`` URL, or ``-``.
 
     Raises:
         TopologyError: with every problem, in file order.
     """
-    return parse_topology(read_source(text))
+    return parse_topology(read_source(text), conventions)
 
 
-def parse_topology(source: Source) -> Reading:
-    """Return the topology that *source* holds.
+def parse_topology(source: Source, conventions: Conventions = PUBLISHED) -> Reading:
+    """Return the topology that *source* holds; its operations have the attributes of their domains.
 
     Raises:
         TopologyError: with every problem, in file order.
     """
-    text = _decode(source)
-    page = _Page(source.name, _LINE_BREAK.split(text))
+    page = Page.of(source)
     try:
-        root, problems = compose(text)
+        root, problems = compose(page.text)
     except PlacedMistake as problem:
         raise TopologyError([page.diagnostic(problem, problem.mark)]) from None
     topology, mistakes = _read_models(root)
@@ -78,13 +75,20 @@ def parse_topology(source: Source) -> Reading:
     spelled = outline(root)
     mistakes += rules.check_references(spelled)
     mistakes += cycles.check_cycles(spelled)
+    domains = Domains(spelled, source, conventions)
+    mistakes += domains.unknown()
     if isinstance(root, Entries) and _is_replay(root):
         topology, _ = _read_models(_as_replay(root))
         mistakes = [mistake for mistake in mistakes if _kept_in_replay(mistake)]
     if mistakes or topology is None:
-        raise TopologyError(_in_file_order(page.place(root, mistakes)))
-    odd = page.place(root, warnings.check(root, topology), severity="warning")
-    return Reading(source, topology, tuple(_in_file_order(odd)))
+        raise TopologyError(in_file_order(page.place(root, mistakes)))
+    joined = domains.join(topology)
+    odd = [*warnings.check(root, joined), *naming.check_names(topology, conventions)]
+    odd += domains.empty()
+    if domains.found:
+        source = replace(source, domains=plain(domains.found))
+    placed = page.place(root, odd, severity="warning")
+    return Reading(source, joined, tuple(in_file_order(placed)))
 
 
 def _read_models(root: Node) -> tuple[Topology | None, list[Mistake]]:
@@ -108,83 +112,3 @@ def _as_replay(root: Entries) -> Entries:
 def _kept_in_replay(found: Mistake) -> bool:
     section = found.path[0] if found.path else ""
     return section not in _UNUSED_IN_REPLAY or found.code in _UNUSED_IN_REPLAY[str(section)]
-
-
-def _in_file_order(found: Iterable[Diagnostic]) -> list[Diagnostic]:
-    # A node that an alias repeats is found wrong at each place where it is used.
-    unique = {(each.line, each.column, each.code, each.message): each for each in found}
-    return [unique[key] for key in sorted(unique, key=lambda key: key[:2])]
-
-
-def _decode(source: Source) -> str:
-    content = source.content
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    encoding = "utf-16" if wide else "utf-8-sig"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        name = "UTF-16" if wide else "UTF-8"
-        byte = content[error.start]
-        lines = content[: error.start].decode(encoding, "replace").split("\n")
-        place = Diagnostic(
-            source.name,
-            len(lines),
-            len(lines[-1]) + 1,
-            f"not valid {name}: byte 0x{byte:02x} ({error.reason})",
-            "invalid-encoding",
-        )
-        raise TopologyError([place]) from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """The lines of a source, in which mistakes find their places."""
-
-    file: str
-    lines: list[str]
-
-    def place(
-        self, root: Node, mistakes: Iterable[Mistake], *, severity: Severity = "error"
-    ) -> Iterator[Diagnostic]:
-        """Yield a diagnostic for each of *mistakes*, at the place where its path leads."""
-        for mistake in mistakes:
-            if isinstance(mistake, PlacedMistake):
-                mark = mistake.mark
-            else:
-                mark = locate(root, mistake.path).mark(at_key=mistake.at_key)
-            yield self.diagnostic(
-                mistake,
-                mark,
-                where=_where(root, mistake.path),
-                severity=severity,
-            )
-
-    def diagnostic(
-        self, mistake: Mistake, mark: Mark, *, where: str = "", severity: Severity = "error"
-    ) -> Diagnostic:
-        """Return *mistake* as found at *mark*."""
-        line = self.lines[mark.line - 1] if mark.line <= len(self.lines) else ""
-        return Diagnostic(
-            file=self.file,
-            line=mark.line,
-            column=mark.column,
-            message=str(mistake),
-            code=mistake.code,
-            severity=severity,
-            where=where,
-            excerpt=line,
-            width=max(1, min(mark.width, len(line) - mark.column + 1)),
-        )
-
-
-def _where(root: Node, path: tuple[str | int, ...]) -> str:
-    """Return *path* as people say it; a list item that has a name is told by it too."""
-    words = explaining.spoken(path) if path else []
-    for length in range(1, len(path) + 1):
-        if isinstance(path[length - 1], int):
-            node = locate(root, path[:length]).node
-            name = node.named.get("name") if isinstance(node, Entries) else None
-            if isinstance(name, Scalar) and name.text:
-                position = len(explaining.spoken(path[:length])) - 1
-                words[position] += f" ({name.text})"
-    return ", ".join(words)

@@ -174,8 +174,8 @@ class Operation(Part):
     """Whether calls start together or one after the other."""
     calls: Calls = ()
     """What it calls."""
-    domain: Text | None = None
-    """The group of the semantic conventions that its spans take attributes from."""
+    domain: Text | None = Field(default=None, examples=["http", "db", "messaging.kafka"])
+    """The group of the semantic conventions that its spans take attributes from; its own win."""
     attributes: Attributes = Field(default_factory=dict)
     """Attributes of its spans."""
     events: Events = ()

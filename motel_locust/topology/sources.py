@@ -9,14 +9,14 @@ import threading
 import urllib.error
 import urllib.request
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from motel_locust.topology.diagnostics import Diagnostic, TopologyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from email.message import Message
 
 MAX_BYTES: Final = 10 * 1024 * 1024
@@ -34,6 +34,8 @@ class Source:
 
     name: str
     content: bytes
+    domains: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What the domains in it bring, in plain words, where another process has looked them up."""
 
     @property
     def sha256(self) -> str:

@@ -1,13 +1,15 @@
-"""Spans as they arrived: out of what the Collector's file exporter, or ours, has written."""
+"""What arrived: out of what the Collector's file exporter, or ours, has written."""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf import json_format
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, LogsData
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, MetricsData
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+Data = TypeVar("Data", TracesData, MetricsData, LogsData)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,26 +33,87 @@ class CollectedSpan:
     @property
     def service(self) -> str:
         """The resource's ``service.name``."""
-        (name,) = (
-            a.value.string_value for a in self.resource.attributes if a.key == "service.name"
-        )
-        return name
+        return resource_text(self.resource, "service.name")
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedMetric:
+    """A metric of one export, with the resource and the scope that it came under."""
+
+    resource: Resource
+    scope: InstrumentationScope
+    metric: Metric
+
+    @property
+    def service(self) -> str:
+        """The resource's ``service.name``."""
+        return resource_text(self.resource, "service.name")
+
+    @property
+    def points(self) -> list[Any]:
+        """Its data points, of whatever kind."""
+        return list(getattr(self.metric, str(self.metric.WhichOneof("data"))).data_points)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedRecord:
+    """A log record with the resource and the scope that it came under."""
+
+    resource: Resource
+    scope: InstrumentationScope
+    record: LogRecord
+
+    @property
+    def service(self) -> str:
+        """The resource's ``service.name``."""
+        return resource_text(self.resource, "service.name")
+
+
+def resource_text(resource: Resource, key: str) -> str:
+    """Return the attribute *key* of *resource*, a text."""
+    (text,) = (a.value.string_value for a in resource.attributes if a.key == key)
+    return text
 
 
 def read_messages(path: Path) -> list[CollectedSpan]:
-    """Return every span of a file with protobuf messages, each one ``TracesData``.
+    """Return every span of a file with protobuf messages."""
+    return [span for traces in _read(path, TracesData) for span in _spans(traces)]
+
+
+def read_metrics(path: Path) -> list[CollectedMetric]:
+    """Return every metric of a file with protobuf messages."""
+    return [
+        CollectedMetric(found.resource, scope.scope, metric)
+        for data in _read(path, MetricsData)
+        for found in data.resource_metrics
+        for scope in found.scope_metrics
+        for metric in scope.metrics
+    ]
+
+
+def read_records(path: Path) -> list[CollectedRecord]:
+    """Return every log record of a file with protobuf messages."""
+    return [
+        CollectedRecord(found.resource, scope.scope, record)
+        for data in _read(path, LogsData)
+        for found in data.resource_logs
+        for scope in found.scope_logs
+        for record in scope.log_records
+    ]
+
+
+def _read(path: Path, data: type[Data]) -> Iterator[Data]:
+    """Yield the messages of a file.
 
     Before each message stands its length in four bytes, as the Collector's file exporter has it:
     https://pkg.go.dev/github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter
     """
     content, at = path.read_bytes(), 0
-    spans: list[CollectedSpan] = []
     while at < len(content):
         end = at + 4 + int.from_bytes(content[at : at + 4], "big")
         assert end <= len(content), f"{path} ends within a message"
-        spans += _spans(TracesData.FromString(content[at + 4 : end]))
+        yield data.FromString(content[at + 4 : end])
         at = end
-    return spans
 
 
 def read_lines(path: Path) -> list[CollectedSpan]:

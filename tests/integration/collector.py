@@ -8,7 +8,14 @@ import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.integration.child import Child, free_port
-from tests.integration.collected import CollectedSpan, read_messages
+from tests.integration.collected import (
+    CollectedMetric,
+    CollectedRecord,
+    CollectedSpan,
+    read_messages,
+    read_metrics,
+    read_records,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +24,15 @@ if TYPE_CHECKING:
 
 Exporter = Literal["file", "nop"]
 
+SENT_POINTS = "otelcol_exporter_sent_metric_points"
+
 
 class Collector:
-    """A Collector that takes OTLP and keeps (``file``) or forgets (``nop``) the spans.
+    """A Collector that takes OTLP and keeps (``file``) or forgets (``nop``) what comes.
 
     ``endpoint`` is what ``--host`` wants, ``grpc_endpoint`` the same for gRPC. With *metrics* it
-    also counts what it accepts, see :meth:`metric`; without, that costs it nothing. It runs on
+    also counts what it accepts, see :meth:`metric`; without, that costs it nothing. With
+    *span_metrics* it makes metrics of the spans itself, see :meth:`span_metrics`. It runs on
     *host*, or on this one.
     """
 
@@ -33,13 +43,14 @@ class Collector:
         *,
         exporter: Exporter,
         metrics: bool,
+        span_metrics: bool = False,
         host: Host | None = None,
     ) -> None:
         directory.mkdir()
         self._address = host.address if host else "127.0.0.1"
         self._port, self._grpc_port = free_port(), free_port()
         self._metrics_port = free_port() if metrics else None
-        self._traces = directory / "traces.binpb"
+        self._directory, self._span_metrics = directory, span_metrics
         self._ready_s = 0.0
         self.endpoint = f"http://{self._address}:{self._port}"
         self.grpc_endpoint = f"http://{self._address}:{self._grpc_port}"
@@ -61,6 +72,17 @@ class Collector:
         assert self._metrics_port is not None, "start the Collector with metrics=True"
         return read_metric(self._metrics_port, name)
 
+    def wait_for_span_metrics(self) -> None:
+        """Return when all spans that were accepted are in what its spanmetrics connector says.
+
+        No other metrics may be under way.
+        """
+        # It tells on an interval, and nothing at its end. What it tells now may lack the last
+        # spans; what it begins to tell after that has them.
+        for _ in range(2):
+            told = self.metric(SENT_POINTS)
+            self._child.until(lambda told=told: self.metric(SENT_POINTS) > told, "telling")
+
     def stop(self) -> None:
         """Stop it in good order, so that all that it accepted is in its file."""
         # It says that it is ready a moment before it listens for signals (Run in its collector.go),
@@ -71,15 +93,43 @@ class Collector:
 
     def spans(self) -> list[CollectedSpan]:
         """Return every span that was accepted; stop the Collector first."""
+        return read_messages(self._file("traces"))
+
+    def metrics(self) -> list[CollectedMetric]:
+        """Return every metric that was accepted; stop the Collector first."""
+        return read_metrics(self._file("metrics"))
+
+    def records(self) -> list[CollectedRecord]:
+        """Return every log record that was accepted; stop the Collector first."""
+        return read_records(self._file("logs"))
+
+    def span_metrics(self) -> list[CollectedMetric]:
+        """Return what its spanmetrics connector made of the spans; stop the Collector first."""
+        return read_metrics(self._file("spanmetrics"))
+
+    def _file(self, name: str) -> Path:
         assert not self._child.running, "the Collector still holds back what it has not flushed"
-        return read_messages(self._traces)
+        return self._directory / f"{name}.binpb"
 
     def end(self) -> None:
         self._child.end()
 
     def _config(self, exporter: Exporter) -> dict[str, Any]:
-        # Protobuf, as a test that reads 100,000 spans of JSON waits half a minute for it.
-        exporters = {"file": {"path": str(self._traces), "format": "proto"}, "nop": {}}
+        pipelines: dict[str, Any] = {}
+        exporters: dict[str, Any] = {}
+        connectors: dict[str, Any] = {}
+        for signal in ("traces", "metrics", "logs"):
+            name = f"file/{signal}" if exporter == "file" else "nop"
+            exporters[name] = self._writer(signal) if exporter == "file" else {}
+            pipelines[signal] = {"receivers": ["otlp"], "exporters": [name]}
+        if self._span_metrics:
+            connectors["spanmetrics"] = {"metrics_flush_interval": "200ms"}
+            exporters["file/spanmetrics"] = self._writer("spanmetrics")
+            pipelines["traces"]["exporters"].append("spanmetrics")
+            pipelines["metrics/spans"] = {
+                "receivers": ["spanmetrics"],
+                "exporters": ["file/spanmetrics"],
+            }
         metrics: dict[str, Any] = {"level": "none"}
         if self._metrics_port is not None:
             prometheus = {"host": "127.0.0.1", "port": self._metrics_port}
@@ -93,12 +143,14 @@ class Collector:
                     }
                 }
             },
-            "exporters": {exporter: exporters[exporter]},
-            "service": {
-                "telemetry": {"metrics": metrics},
-                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": [exporter]}},
-            },
+            "exporters": exporters,
+            "connectors": connectors,
+            "service": {"telemetry": {"metrics": metrics}, "pipelines": pipelines},
         }
+
+    def _writer(self, name: str) -> dict[str, Any]:
+        # Protobuf, as a test that reads 100,000 spans of JSON waits half a minute for it.
+        return {"path": str(self._directory / f"{name}.binpb"), "format": "proto"}
 
 
 def read_metric(port: int, name: str) -> float:

@@ -24,10 +24,21 @@ def collector(otelcol: Path, tmp_path: Path) -> Iterator[Callable[..., Collector
     started: list[Collector] = []
 
     def start(
-        exporter: Exporter = "file", *, metrics: bool = False, host: Host | None = None
+        exporter: Exporter = "file",
+        *,
+        metrics: bool = False,
+        span_metrics: bool = False,
+        host: Host | None = None,
     ) -> Collector:
         directory = tmp_path / f"collector{len(started)}"
-        begun = Collector(otelcol, directory, exporter=exporter, metrics=metrics, host=host)
+        begun = Collector(
+            otelcol,
+            directory,
+            exporter=exporter,
+            metrics=metrics,
+            span_metrics=span_metrics,
+            host=host,
+        )
         started.append(begun)
         begun.wait_until_ready()
         return begun

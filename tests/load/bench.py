@@ -7,22 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from motel_locust.engine.engine import Engine
+from motel_locust.engine.logs import Logs
+from motel_locust.engine.metrics import Metrics
 from motel_locust.load.feed import Feed
+from motel_locust.load.feeds import encode_logs, encode_spans
+from motel_locust.load.meter import Meter
+from motel_locust.load.outlet import Outlet
 from motel_locust.load.pump import Pump
 from motel_locust.load.release import Release
+from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.delivery import Answer, Cause
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.ledger import Ledger
-from motel_locust.otlp.parcels import BatchEncoder
+from motel_locust.otlp.metrics import MetricEncoder
 from motel_locust.topology.model import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+    from motel_locust.otlp.ledger import Signal
 
 EPOCH_NS = 1_700_000_000_000_000_000
 START_NS = 5_000_000_000
@@ -79,6 +91,26 @@ class Endpoint:
             for span in scope.spans
         ]
 
+    def records(self) -> list[LogRecord]:
+        return [
+            record
+            for _, content in self.bodies
+            for resource in ExportLogsServiceRequest.FromString(content).resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+
+    def points(self) -> list[NumberDataPoint]:
+        """The points of a counter."""
+        return [
+            point
+            for _, content in self.bodies
+            for resource in ExportMetricsServiceRequest.FromString(content).resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            for point in metric.sum.data_points
+        ]
+
     def traces(self) -> dict[bytes, list[Span]]:
         traces = defaultdict(list)
         for span in self.spans():
@@ -100,16 +132,20 @@ class Bench:
         wait_on_full: bool = False,
         queue_bytes: int = 1 << 24,
         flush_interval_s: float = 0.1,
+        signals: Sequence[Signal] = ("traces",),
+        collection_s: float = 1.0,
     ) -> None:
         self.clock = Clock()
-        self.endpoint = Endpoint(self.clock)
-        self.ledger = Ledger()
+        self.ledger = Ledger(signals)
+        self.endpoints = {signal: Endpoint(self.clock) for signal in signals}
         topology = Topology.model_validate(
             {
                 "version": 1,
                 "services": {
                     "front": {
-                        "operations": {"get": {"duration": duration, "calls": ["back.find"]}}
+                        "operations": {"get": {"duration": duration, "calls": ["back.find"]}},
+                        "metrics": [{"name": "front.spans", "type": "counter"}],
+                        "logs": [{"severity": "INFO", "body": "got it", "at": "end"}],
                     },
                     "back": {"operations": {"find": {"duration": duration, "error_rate": errors}}},
                 },
@@ -117,18 +153,40 @@ class Bench:
                 "scenarios": list(scenarios),
             }
         )
-        exporter = Exporter(
-            self.endpoint,
-            self.ledger,
-            queue_bytes=queue_bytes,
-            connections=1,
-            now=self.clock.now_s,
-            on_settled=lambda _: self.pump.wake(),
-        )
+        outlets = {
+            signal: Outlet(
+                signal,
+                encode_heads({"front": {}, "back": {}}, {}),
+                Exporter(
+                    endpoint,
+                    self.ledger,
+                    signal=signal,
+                    queue_bytes=queue_bytes,
+                    connections=1,
+                    now=self.clock.now_s,
+                    on_settled=lambda _: self.pump.wake(),
+                ),
+                flush_interval_s=flush_interval_s,
+            )
+            for signal, endpoint in self.endpoints.items()
+        }
+        timing = {"seed": 7, "epoch_ns": EPOCH_NS, "realtime": realtime}
+        makes = {
+            "traces": encode_spans(),
+            "logs": encode_logs(Logs(topology, slow_ns=0, **timing)),
+        }
+        interval_ns = round(collection_s * 1e9)
         self.feed = Feed(
-            Engine(topology, seed=7, epoch_ns=EPOCH_NS, realtime=realtime),
-            BatchEncoder({"front": {}, "back": {}}),
-            exporter,
+            Engine(topology, **timing),
+            {outlets[signal]: made for signal, made in makes.items() if signal in outlets},
+            Meter(
+                Metrics(topology, interval_ns=interval_ns, **timing),
+                MetricEncoder(),
+                outlets["metrics"],
+                interval_ns=interval_ns,
+            )
+            if "metrics" in outlets
+            else None,
             epoch_ns=EPOCH_NS,
             flush_interval_s=flush_interval_s,
             realtime=realtime,
@@ -146,6 +204,11 @@ class Bench:
             wait_on_full=wait_on_full,
             drain_s=1.0,
         )
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the spans go."""
+        return self.endpoints["traces"]
 
     def join(self, *users: str) -> None:
         for user in users:

@@ -26,7 +26,8 @@ def bench() -> Iterator[Callable[..., Bench]]:
 
     yield make
     for bench in made:
-        bench.endpoint.gate.set()
+        for endpoint in bench.endpoints.values():
+            endpoint.gate.set()
         bench.pump.drain()
 
 

@@ -48,9 +48,10 @@ def test_the_scale_is_round_and_reaches_the_greatest_value(most: float) -> None:
 
 
 def test_the_scale_has_labels_that_say_what_they_mark() -> None:
-    drawn = CHARTS[1].html(lived(10).rates(240))
+    charts = {chart.key: chart for chart in CHARTS}
+    drawn = charts["spans"].html(lived(10).rates(240))
     assert re.findall(r'class="y"[^>]*>([^<]*)<', drawn) == ["0", "100", "200", "300", "400"]
-    idle = CHARTS[3].html(lived(10).rates(240))
+    idle = charts["lag"].html(lived(10).rates(240))
     assert re.findall(r'class="y"[^>]*>([^<]*)<', idle) == [
         "0.000", "0.025", "0.050", "0.075", "0.100",
     ]  # fmt: skip

@@ -92,7 +92,7 @@ def test_operations_do_not_keep_the_batches(bench: Callable[..., Bench]) -> None
     bench = bench(rate="500/s")
     bench.join("ann")
     bench.run_until(4.0)
-    assert len(bench.feed._outgoing) <= 3
+    assert len(bench.feed._departing) <= 3
 
 
 @pytest.mark.parametrize(

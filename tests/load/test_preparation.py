@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+OTLP = "OTEL_EXPORTER_OTLP"
 SMALL = "version: 1\nservices: {a: {operations: {b: {duration: 5ms}}}}\ntraffic: {rate: 10/s}\n"
 
 
@@ -120,15 +121,38 @@ def test_an_endpoint_that_takes_connections_is_reached(small: str) -> None:
     )
 
 
-def test_signals_that_are_not_made_yet_are_told_once(small: str) -> None:
+def test_metrics_that_nothing_defines_are_told(small: str) -> None:
     prepared = prepare({"topology": small, "signals": "traces,metrics,logs"}, around(Plain))
     assert list(prepared.warnings()) == [
-        "--signals: metrics and logs are left out, only traces are generated"
+        f"{small}: defines no metrics, so none of those that --signals asks for will come"
     ]
+    prepared = prepare({"topology": small, "signals": "traces,logs"}, around(Plain))
+    assert list(prepared.warnings()) == []
 
 
-def test_a_threshold_for_logs_that_are_not_made_is_told(small: str) -> None:
-    prepared = prepare({"topology": small, "slow_threshold": "2s"}, around(Plain))
-    assert list(prepared.warnings()) == [
-        "--slow-threshold: changes nothing, as only logs depend on it"
-    ]
+def test_an_endpoint_for_some_signals_only_is_missed_for_the_others(small: str) -> None:
+    given = {"topology": small, "signals": "traces,metrics,logs"}
+    surroundings = around(Plain, host="", environ={f"{OTLP}_METRICS_ENDPOINT": "discard://"})
+    assert told(given, surroundings) == (
+        "no endpoint for traces and logs: give --host URL or set OTEL_EXPORTER_OTLP_ENDPOINT, or"
+        " OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+    )
+    surroundings.environ[f"{OTLP}_ENDPOINT"] = "discard://"
+    prepare(given, surroundings)
+
+
+def test_the_receiver_stands_in_over_one_protocol_for_all_signals(small: str) -> None:
+    given = {"topology": small, "signals": "traces,logs"}
+    variables = {f"{OTLP}_LOGS_PROTOCOL": "grpc"}
+    surroundings = around(Plain, host="", environ=variables, receiver=lambda protocol: protocol)
+    assert "where all signals have one protocol" in told(given, surroundings)
+    (part,) = prepare({**given, "signals": "logs"}, surroundings).parts
+    assert part.endpoint == "grpc"
+
+
+def test_wrong_settings_of_metrics_are_told_where_metrics_are_asked_for(small: str) -> None:
+    surroundings = around(Plain, environ={"OTEL_METRIC_EXPORT_INTERVAL": "60s"})
+    prepare({"topology": small}, surroundings)
+    assert told({"topology": small, "signals": "metrics"}, surroundings) == (
+        'OTEL_METRIC_EXPORT_INTERVAL: "60s" is no whole number of milliseconds'
+    )

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
-from motel_locust.load.figures import RUNNING, Report, total
+from motel_locust.load.figures import RUNNING, Figures, Report, total
 from motel_locust.load.history import History
 from motel_locust.load.panel import pieces, report_section, with_section
+from motel_locust.load.summary import table as console
 from motel_locust.load.tables import TABLES, figures_table, losses_table, operations_table
+from motel_locust.otlp.ledger import Ledger, Signal
 from tests.load.examples import RUN, figures, operation
 
 
@@ -86,3 +89,54 @@ def test_the_section_stands_at_the_end_of_the_report_and_runs_nothing() -> None:
     assert "<script" not in section
     assert "http" not in section.replace("http://www.w3.org", "")
     assert with_section("<body>x</body></html>", "!") == "<body>x!</body></html>"
+
+
+def sending(signals: dict[Signal, int], **more: object) -> Figures:
+    """Figures of a process that has generated so many items of each signal."""
+    ledger = Ledger(signals)
+    for signal, items in signals.items():
+        ledger.generate(signal, items)
+        ledger.settle(signal, accepted=items)
+    return replace(figures(), ledger=ledger, elapsed_ns=2 * 10**9, **more)
+
+
+def test_every_signal_has_rows_of_its_own() -> None:
+    overflowed = {"shop: hits": 3}
+    one = sending({"traces": 10, "metrics": 4, "logs": 20}, overflowed=overflowed)
+    other = sending({"traces": 1, "metrics": 2, "logs": 3}, overflowed={**overflowed, "db: n": 1})
+    told = total({"one": Report(one), "two": Report(other)})
+    ledger = read(TABLES["ledger"](RUN, told, History()).csv())
+    assert [(row["items"], row["accepted"]) for row in ledger] == [
+        ("spans", "11"),
+        ("data points", "6"),
+        ("log records", "23"),
+    ]
+    workers = read(TABLES["workers"](RUN, told, History()).csv())
+    assert [(row["data_points"], row["log_records"]) for row in workers] == [
+        ("4", "20"),
+        ("2", "3"),
+    ]
+    rows = figures_table(RUN, told, History()).rows
+    assert ("average rate, log records", 11.5, "records/s") in rows
+    assert ("average rate, data points", 3.0, "points/s") in rows
+    assert ("without a series of their own, shop: hits", 6, "measurements") in rows
+    assert ("without a series of their own, db: n", 1, "measurements") in rows
+    lines = console(RUN, told).splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["spans", "data", "log"]
+    assert "6 measurements of shop: hits had no series of their own: otel.metric.overflow" in lines
+    shown = panel(RUN, told, History())
+    assert "<span>Log records</span>" in shown
+    assert 'data-key="records"' in shown
+    assert 'data-key="points"' in shown
+
+
+def test_signals_that_are_not_sent_are_not_shown() -> None:
+    told = total({"one": Report(sending({"logs": 5}))})
+    (row,) = read(TABLES["ledger"](RUN, told, History()).csv())
+    assert row["items"] == "log records"
+    (worker,) = read(TABLES["workers"](RUN, told, History()).csv())
+    assert worker["log_records"] == "5"
+    assert "data_points" not in worker
+    shown = panel(RUN, told, History())
+    assert 'data-key="points"' not in shown
+    assert "Data points" not in shown

@@ -97,19 +97,19 @@ class ScalarWalk:
             shows = owner.baggage_as_attributes
         span.attributes = {"synth.service": service, "synth.operation": name, **owner.attributes}
         for key, (where, generator) in effective.attributes.items():
-            span.attributes[key] = self._value(generator, span_id, *place, "attribute", key, where)
+            span.attributes[key] = drawn_value(generator, span_id, *place, "attribute", key, where)
         if shows:
             span.attributes |= {f"baggage.{key}": value for key, value in visible.items()}
         for index, event in enumerate(own.events):
             drawn = {
-                key: self._value(generator, span_id, *place, "event", index, key)
+                key: drawn_value(generator, span_id, *place, "event", index, key)
                 for key, generator in event.attributes.items()
             }
             span.events.append((event.name, start + event.delay, drawn))
         for link in own.links:
             if link.ref in self.latest:
                 drawn = {
-                    key: self._value(generator, span_id, *place, "link", link.ref, key)
+                    key: drawn_value(generator, span_id, *place, "link", link.ref, key)
                     for key, generator in link.attributes.items()
                 }
                 span.links.append((*self.latest[link.ref], drawn))
@@ -168,23 +168,25 @@ class ScalarWalk:
         self.spans.append(span)
         return span.end, failed
 
-    def _value(self, generator: model.Generator, span_id: int, *purpose: object) -> Any:
-        word = _word(draws.key(*purpose), span_id)
-        match generator:
-            case model.Constant(value=value):
-                return value
-            case model.Choice(values=values):
-                at = draws.bounds([weight for _, weight in values])
-                return values[int(draws.draw_choices(word, at)[0])][0]
-            case model.Chance(probability=probability):
-                return bool(word[0] < draws.threshold(probability)) or probability == 1
-            case model.Range(low=low, high=high):
-                return int(draws.draw_integers(word, low, high)[0])
-            case model.Normal(mean=mean, stddev=deviation):
-                return float(draws.draw_normals(word)[0] * deviation + mean)
-            case model.Sequence(sequence=pattern):
-                return pattern
-        raise AssertionError(generator)
+
+def drawn_value(generator: model.Generator, span_id: int, *purpose: object) -> Any:
+    """The value that *generator* makes for a span; numbered texts keep their ``{n}``."""
+    word = _word(draws.key(*purpose), span_id)
+    match generator:
+        case model.Constant(value=value):
+            return value
+        case model.Choice(values=values):
+            at = draws.bounds([weight for _, weight in values])
+            return values[int(draws.draw_choices(word, at)[0])][0]
+        case model.Chance(probability=probability):
+            return bool(word[0] < draws.threshold(probability)) or probability == 1
+        case model.Range(low=low, high=high):
+            return int(draws.draw_integers(word, low, high)[0])
+        case model.Normal(mean=mean, stddev=deviation):
+            return float(draws.draw_normals(word)[0] * deviation + mean)
+        case model.Sequence(sequence=pattern):
+            return pattern
+    raise AssertionError(generator)
 
 
 def _word(key: int, of: int) -> np.ndarray:

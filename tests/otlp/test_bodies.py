@@ -7,7 +7,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
 import motel_locust
-from motel_locust.engine.columns import Counts
 from motel_locust.otlp.bodies import BodyBuilder, encode_heads
 from motel_locust.otlp.parcels import Parcel
 from tests.strategies import SERVICES
@@ -25,10 +24,9 @@ def parcel(spans: dict[str, list[str]]) -> Parcel:
     pieces = {service: [encoded(name) for name in names] for service, names in spans.items()}
     return Parcel(
         release_ns=0,
-        spans=sum(map(len, spans.values())),
+        items=sum(map(len, spans.values())),
         size=sum(len(piece) for found in pieces.values() for piece in found),
         pieces=pieces,
-        counts=Counts(),
     )
 
 
@@ -87,7 +85,7 @@ def test_a_body_has_every_service_once_and_all_of_its_spans_in_order(added, valu
         for service, found in each.items():
             expected.setdefault(service, []).extend(found)
         assert builder.size == len(builder.build())
-    assert builder.spans == sum(map(len, expected.values()))
+    assert builder.items == sum(map(len, expected.values()))
     found = {}
     for resource_spans in ExportTraceServiceRequest.FromString(builder.build()).resource_spans:
         attributes = {each.key: each.value for each in resource_spans.resource.attributes}
@@ -99,4 +97,4 @@ def test_a_body_has_every_service_once_and_all_of_its_spans_in_order(added, valu
 
 def test_a_body_of_nothing_is_an_empty_request():
     builder = BodyBuilder(encode_heads({"shop": {}}, {}))
-    assert (builder.build(), builder.spans, builder.size) == (b"", 0, 0)
+    assert (builder.build(), builder.items, builder.size) == (b"", 0, 0)

@@ -1,12 +1,38 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import (
+    AnyValue,
+    ArrayValue,
+    InstrumentationScope,
+    KeyValue,
+)
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs, SeverityNumber
+from opentelemetry.proto.metrics.v1.metrics_pb2 import (
+    Exemplar,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
+from motel_locust.load.values import SIGNALS
 from motel_locust.otlp.lines import request_line
+
+if TYPE_CHECKING:
+    from motel_locust.otlp.ledger import Signal
 
 # As a Collector 0.161.0 with otlp receiver and file exporter wrote the request below, but for the
 # order of keys.
@@ -74,16 +100,119 @@ def request() -> ExportTraceServiceRequest:
 
 
 def test_a_line_says_what_the_collectors_file_exporter_says():
-    assert json.loads(request_line(request().SerializeToString())) == json.loads(EXPECTED)
+    assert json.loads(request_line(request().SerializeToString(), "traces")) == json.loads(EXPECTED)
+
+
+# As the same Collector wrote the requests below.
+LOGS = """
+{"resourceLogs": [{
+  "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+  "scopeLogs": [{
+    "scope": {"name": "motel-locust"},
+    "logRecords": [
+      {"timeUnixNano": "1700000000000000000", "observedTimeUnixNano": "1700000000000000001",
+       "severityNumber": 9, "severityText": "INFO", "body": {"stringValue": "pay ü<&"},
+       "attributes": [{"key": "n", "value": {"intValue": "3"}}], "flags": 1,
+       "traceId": "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf", "spanId": "0000000000000001"}]}]}]}
+"""
+METRICS = """
+{"resourceMetrics": [{
+  "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]},
+  "scopeMetrics": [{
+    "scope": {"name": "motel-locust"},
+    "metrics": [
+      {"name": "requests", "unit": "1", "sum": {
+        "dataPoints": [
+          {"attributes": [{"key": "operation.name", "value": {"stringValue": "pay"}}],
+           "startTimeUnixNano": "5", "timeUnixNano": "9", "asInt": "42",
+           "exemplars": [{"timeUnixNano": "7", "asInt": "1", "spanId": "0202020202020202",
+                          "traceId": "01010101010101010101010101010101"}]}],
+        "aggregationTemporality": 2, "isMonotonic": true}},
+      {"name": "took", "unit": "s", "histogram": {
+        "dataPoints": [
+          {"startTimeUnixNano": "5", "timeUnixNano": "9", "count": "3", "sum": 0.75,
+           "bucketCounts": ["0", "3", "0"], "explicitBounds": [0.1, 0.5],
+           "min": 0.25, "max": 0.5}],
+        "aggregationTemporality": 1}},
+      {"name": "level", "gauge": {"dataPoints": [{"timeUnixNano": "9", "asDouble": 0.5}]}}]}]}]}
+"""
+
+
+def named(attribute: str, value: AnyValue) -> list[KeyValue]:
+    return [KeyValue(key=attribute, value=value)]
+
+
+RESOURCE = Resource(attributes=named("service.name", AnyValue(string_value="shop")))
+SCOPE = InstrumentationScope(name="motel-locust")
+
+
+def log_request() -> ExportLogsServiceRequest:
+    record = LogRecord(
+        time_unix_nano=1_700_000_000_000_000_000,
+        observed_time_unix_nano=1_700_000_000_000_000_001,
+        severity_number=SeverityNumber.SEVERITY_NUMBER_INFO,
+        severity_text="INFO",
+        body=AnyValue(string_value="pay ü<&"),
+        attributes=named("n", AnyValue(int_value=3)),
+        flags=1,
+        trace_id=bytes(range(0xA0, 0xB0)),
+        span_id=b"\0\0\0\0\0\0\0\1",
+    )
+    of_scope = ScopeLogs(scope=SCOPE, log_records=[record])
+    return ExportLogsServiceRequest(
+        resource_logs=[ResourceLogs(resource=RESOURCE, scope_logs=[of_scope])]
+    )
+
+
+def metric_request() -> ExportMetricsServiceRequest:
+    seen = Exemplar(time_unix_nano=7, as_int=1, trace_id=b"\1" * 16, span_id=b"\2" * 8)
+    times = {"start_time_unix_nano": 5, "time_unix_nano": 9}
+    counted = NumberDataPoint(
+        **times,
+        as_int=42,
+        exemplars=[seen],
+        attributes=named("operation.name", AnyValue(string_value="pay")),
+    )
+    taken = HistogramDataPoint(
+        **times,
+        count=3,
+        sum=0.75,
+        min=0.25,
+        max=0.5,
+        bucket_counts=[0, 3, 0],
+        explicit_bounds=[0.1, 0.5],
+    )
+    level = NumberDataPoint(time_unix_nano=9, as_double=0.5)
+    total = Sum(is_monotonic=True, aggregation_temporality=2, data_points=[counted])
+    metrics = [
+        Metric(name="requests", unit="1", sum=total),
+        Metric(
+            name="took",
+            unit="s",
+            histogram=Histogram(aggregation_temporality=1, data_points=[taken]),
+        ),
+        Metric(name="level", gauge=Gauge(data_points=[level])),
+    ]
+    of_scope = ScopeMetrics(scope=SCOPE, metrics=metrics)
+    return ExportMetricsServiceRequest(
+        resource_metrics=[ResourceMetrics(resource=RESOURCE, scope_metrics=[of_scope])]
+    )
+
+
+def test_lines_of_logs_and_metrics_say_what_the_collectors_file_exporter_says():
+    assert json.loads(request_line(log_request().SerializeToString(), "logs")) == json.loads(LOGS)
+    metrics = request_line(metric_request().SerializeToString(), "metrics")
+    assert json.loads(metrics) == json.loads(METRICS)
 
 
 def test_a_line_is_one_line():
     made = request()
     made.resource_spans[0].scope_spans[0].spans[0].name = "two\nlines\r and \u2028 more"
-    line = request_line(made.SerializeToString())
+    line = request_line(made.SerializeToString(), "traces")
     assert "\n" not in line
     assert "\r" not in line
 
 
-def test_a_request_without_spans_is_a_line_too():
-    assert request_line(b"") == "{}"
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_a_request_without_items_is_a_line_too(signal: Signal):
+    assert request_line(b"", signal) == "{}"

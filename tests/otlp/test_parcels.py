@@ -14,10 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 from motel_locust.engine.assembly import NOTHING
 from motel_locust.engine.columns import Batch, Columns, Constant, Counts, Kind, Shape
 from motel_locust.otlp.parcels import BatchEncoder, Parcel
+from motel_locust.otlp.spans import SpanEncoder
 from tests.oracles import spans as oracle
-from tests.strategies import EPOCH_NS, SERVICES, TICK_NS, batches
-
-RESOURCES = {service: {} for service in SERVICES}
+from tests.strategies import EPOCH_NS, TICK_NS, batches
 
 limits = st.sampled_from([1, 100, 300, 1000, 5000, 1 << 20])
 
@@ -41,23 +40,25 @@ def spans_between(batch: Batch, part: int) -> Counter[tuple[str, bytes]]:
 
 
 def by_part(batch: Batch, parcels: list[Parcel]) -> list[list[Parcel]]:
-    grouped = [list(group) for _, group in groupby(parcels, lambda parcel: parcel.release_ns)]
-    assert [group[0].release_ns for group in grouped] == batch.edges_ns.tolist()
-    return grouped
+    grouped = {
+        release_ns: list(group)
+        for release_ns, group in groupby(parcels, lambda parcel: parcel.release_ns)
+    }
+    assert list(grouped) == sorted(grouped)
+    return [grouped.pop(edge_ns, []) for edge_ns in batch.edges_ns.tolist()]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.booleans().flatmap(lambda in_order: batches(in_order=in_order)), limits)
 def test_the_parcels_of_a_part_are_the_part(batch, limit):
-    parcels = BatchEncoder(RESOURCES, max_body_bytes=limit).encode(batch)
+    parcels = BatchEncoder(SpanEncoder, max_body_bytes=limit).encode(batch)
     for part, group in enumerate(by_part(batch, parcels)):
         assert sum(map(spans_of, group), Counter()) == spans_between(batch, part)
-        assert sum((parcel.counts for parcel in group), Counts()) == batch.counts[part]
         for parcel in group:
-            assert parcel.spans == spans_of(parcel).total()
+            assert parcel.items == spans_of(parcel).total()
             assert parcel.size == sum(map(len, chain(*parcel.pieces.values())))
-            assert parcel.size <= limit or parcel.spans == 1
-            assert parcel.size or len(group) == 1
+            assert parcel.size <= limit or parcel.items == 1
+            assert parcel.items
 
 
 def traces_of(parcel: Parcel) -> Counter[bytes]:
@@ -77,7 +78,7 @@ def traces_of(parcel: Parcel) -> Counter[bytes]:
 @given(batches(), limits)
 def test_a_trace_stays_in_one_parcel_if_it_fits(batch, limit):
     batch = replace(batch, trace_id=np.arange(2 * len(batch.trace_id)).view("V16"))
-    parcels = BatchEncoder(RESOURCES, max_body_bytes=limit).encode(batch)
+    parcels = BatchEncoder(SpanEncoder, max_body_bytes=limit).encode(batch)
     sizes = defaultdict(list)
     for parcel in parcels:
         for trace_id, size in traces_of(parcel).items():
@@ -115,16 +116,16 @@ def batch_of(columns: list[Columns], traces: int) -> Batch:
 def test_as_many_traces_share_a_parcel_as_fit():
     shape = Shape("shop", "pay", Kind.SERVER, False, ())
     batch = batch_of([columns_of(shape, rows=10)], 10)
-    (whole,) = BatchEncoder(RESOURCES).encode(batch)
-    found = BatchEncoder(RESOURCES, max_body_bytes=whole.size * 4 // 10).encode(batch)
-    assert [parcel.spans for parcel in found] == [4, 4, 2]
+    (whole,) = BatchEncoder(SpanEncoder).encode(batch)
+    found = BatchEncoder(SpanEncoder, max_body_bytes=whole.size * 4 // 10).encode(batch)
+    assert [parcel.items for parcel in found] == [4, 4, 2]
 
 
 def test_shapes_that_python_takes_for_equal_keep_their_values():
     values = [True, 1, 1.0, False, 0, 0.0, -0.0]
     shapes = [Shape("shop", "pay", Kind.SERVER, False, (Constant("k", v),)) for v in values]
     batch = batch_of([columns_of(shape, rows=1, values=(None,)) for shape in shapes], 1)
-    encoder = BatchEncoder(RESOURCES)
+    encoder = BatchEncoder(SpanEncoder)
     for _ in range(2):
         (parcel,) = encoder.encode(batch)
         assert spans_of(parcel) == spans_between(batch, 0)
@@ -134,7 +135,7 @@ def test_shapes_that_python_takes_for_equal_keep_their_values():
 @settings(max_examples=30, deadline=None)
 @given(st.lists(batches(), min_size=2, max_size=3))
 def test_parcels_stay_as_they_are_when_more_batches_are_encoded(found):
-    encoder = BatchEncoder(RESOURCES)
+    encoder = BatchEncoder(SpanEncoder)
     first, *others = found
     parcels = encoder.encode(first)
     before = [spans_of(parcel) for parcel in parcels]
@@ -144,10 +145,10 @@ def test_parcels_stay_as_they_are_when_more_batches_are_encoded(found):
 
 
 def test_a_batch_without_parts_has_no_parcels():
-    assert BatchEncoder(RESOURCES).encode(NOTHING) == []
+    assert BatchEncoder(SpanEncoder).encode(NOTHING) == []
 
 
-def test_a_part_without_spans_has_a_parcel_for_its_counts():
+def test_a_part_without_spans_has_no_parcel():
     empty = Batch(
         trace_id=np.empty(0, "V16"),
         arrival_ns=np.empty(0, np.int64),
@@ -156,8 +157,4 @@ def test_a_part_without_spans_has_a_parcel_for_its_counts():
         rows=np.empty((0, 3), np.int64),
         counts=(Counts(), Counts(traces=1)),
     )
-    parcels = BatchEncoder(RESOURCES).encode(empty)
-    assert [(parcel.release_ns, parcel.spans, parcel.counts) for parcel in parcels] == [
-        (EPOCH_NS, 0, Counts()),
-        (EPOCH_NS + TICK_NS, 0, Counts(traces=1)),
-    ]
+    assert BatchEncoder(SpanEncoder).encode(empty) == []

@@ -125,7 +125,7 @@ def test_a_success_is_an_empty_response_in_the_type_of_the_request() -> None:
         assert ExportTraceServiceResponse.FromString(answered.content) == (
             ExportTraceServiceResponse()
         )
-        json_content = request_line(trace_request(1)).encode()
+        json_content = request_line(trace_request(1), "traces").encode()
         answered = client.post(json_content, Content_Type="application/json; charset=utf-8")
         assert (answered.status, answered.content) == (200, b"{}")
         assert answered.headers["content-type"] == JSON
@@ -136,7 +136,7 @@ def test_json_and_protobuf_mean_the_same_trace() -> None:
     content = trace_request(3)
     with running(settle_s=0.0) as client:
         client.post(content)
-        client.post(request_line(content).encode(), Content_Type=JSON)
+        client.post(request_line(content, "traces").encode(), Content_Type=JSON)
         report = client.receiver.stop()
     assert (report.spans, report.traces, report.redelivered, report.faults) == (6, 1, 3, {})
 

@@ -23,7 +23,7 @@ from motel_locust.otlp.settings import Flags, Settings, SettingsError, resolve
 from motel_locust.otlp.transports import check_reachable, open_transport
 from motel_locust.otlp.transports.compression import THREAD_BYTES, compressor
 from motel_locust.otlp.transports.http import HttpTransport
-from motel_locust.otlp.transports.lines import LinesTransport
+from motel_locust.otlp.transports.lines import LinesTransport, Output
 from tests.oracles import misbehaving as does
 from tests.oracles.misbehaving import Exchange, Misbehaving
 from tests.otlp.trace_requests import trace_request
@@ -342,7 +342,7 @@ def test_a_pipe_that_nobody_reads_fails_the_items() -> None:
     reading, writing = os.pipe()
     # Where Locust has patched os, its close waits for a later turn of the loop.
     get_original("os", "close")(reading)
-    answer = LinesTransport(writing).send(trace_request(3), 3)
+    answer = LinesTransport(writing, "traces", Output()).send(trace_request(3), 3)
     assert (answer.cause, answer.reason) == (
         Cause.UNWRITABLE,
         "nobody reads the output any more",
@@ -368,7 +368,7 @@ def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path) -> None:
 
 def test_a_write_that_hangs_keeps_its_descriptor_open() -> None:
     reading, writing = os.pipe()
-    transport = LinesTransport(writing)
+    transport = LinesTransport(writing, "traces", Output())
     sender = gevent.spawn(transport.send, trace_request(1, padding=1_000_000), 1)
     while not select.select([reading], [], [], 0)[0]:
         gevent.sleep(0)  # until the thread writes; it will be stuck when the pipe is full

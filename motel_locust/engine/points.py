@@ -1,0 +1,104 @@
+"""Data points as columns: what a collection of metrics hands to an encoder.
+
+Shape words: ``points`` of one instrument in one collection; ``bounds`` of a histogram's buckets;
+``exemplars`` of all those points. Every array is built once and never written to again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from motel_locust.engine.columns import Value
+
+Temporality: TypeAlias = Literal["cumulative", "delta"]
+PointKind: TypeAlias = Literal["sum", "histogram", "gauge"]
+ValueItems: TypeAlias = "NDArray[np.int64] | NDArray[np.float64]"
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class AttributeSet:
+    """The attributes of one series. The same series has the same object at every collection."""
+
+    attributes: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricShape:
+    """What all points of an instrument have in common; the same object at every collection.
+
+    ``bounds`` are the upper ones of a histogram's buckets, included, in the instrument's unit; one
+    bucket more has what lies above. ``monotonic`` and ``temporality`` say nothing of a gauge.
+    """
+
+    service: str
+    name: str
+    unit: str
+    kind: PointKind
+    monotonic: bool = False
+    temporality: Temporality = "cumulative"
+    bounds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buckets:
+    """What a histogram's points have besides their sums.
+
+    count             int64[points, bounds + 1]
+    least, greatest   float64[points]
+    """
+
+    count: NDArray[np.int64]
+    least: NDArray[np.float64]
+    greatest: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exemplars:
+    """Measurements shown as examples, each with the span that it was made on.
+
+    point      int64[exemplars]   index of the point, ascending
+    time_ns    int64[exemplars]   Unix time
+    value      int64 or float64[exemplars]
+    span_id    uint64[exemplars]  little-endian bytes are the id's bytes
+    trace_id   V16[exemplars]
+    """
+
+    point: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
+    value: ValueItems
+    span_id: NDArray[np.uint64]
+    trace_id: NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointColumns:
+    """The points of one instrument, one for each series, at least one.
+
+    attributes   one set per point
+    value        int64 or float64[points]: the sum of a sum or a histogram, the value of a gauge
+    start_ns     Unix time from which on the points count; 0 for a gauge
+    time_ns      Unix time of the collection
+    buckets      of a histogram, else None
+    exemplars    None where there is none
+    """
+
+    shape: MetricShape
+    attributes: tuple[AttributeSet, ...]
+    value: ValueItems
+    start_ns: int
+    time_ns: int
+    buckets: Buckets | None = None
+    exemplars: Exemplars | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricPoints:
+    """What one collection has found, in the order of the topology's definitions."""
+
+    time_ns: int
+    columns: tuple[PointColumns, ...]

@@ -1,0 +1,108 @@
+"""Spans as metrics see them: those of one operation, whatever their shapes and batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from motel_locust.engine.columns import Batch, Columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TraceIds:
+    """Where the trace ids of successive rows are: those before row ``stop`` have these.
+
+    trace      int64[rows]    index of each one's trace
+    trace_id   V16[traces]
+    """
+
+    stop: int
+    trace: NDArray[np.int64]
+    trace_id: NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Released:
+    """Spans of one operation that have left.
+
+    start_ns, end_ns   int64[rows]   Unix time
+    failed             bool[rows]
+    span_id            uint64[rows]
+    number             int64[rows]   what numbered texts carry; None where none does
+    sources            the trace ids, of some rows after the other: looking up the few that are
+                       wanted costs less than gathering all
+    """
+
+    start_ns: NDArray[np.int64]
+    end_ns: NDArray[np.int64]
+    failed: NDArray[np.bool_]
+    span_id: NDArray[np.uint64]
+    number: NDArray[np.int64] | None
+    sources: tuple[TraceIds, ...]
+
+    @classmethod
+    def of(cls, batch: Batch, columns: Columns, rows: slice) -> Released:
+        """Return *rows* of *columns* of *batch*: views."""
+        trace = columns.trace[rows]
+        return cls(
+            columns.start_ns[rows],
+            columns.end_ns[rows],
+            columns.failed[rows],
+            columns.span_id[rows],
+            None if columns.number is None else columns.number[rows],
+            (TraceIds(trace.size, trace, batch.trace_id),),
+        )
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.span_id.size
+
+    def some(self, rows: NDArray[np.int64]) -> Released:
+        """Return those at *rows*: copies."""
+        trace_id = self.trace_ids(rows)
+        return Released(
+            self.start_ns[rows],
+            self.end_ns[rows],
+            self.failed[rows],
+            self.span_id[rows],
+            None if self.number is None else self.number[rows],
+            (TraceIds(rows.size, np.arange(rows.size), trace_id),),
+        )
+
+    def trace_ids(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """Return the trace ids at *rows*: V16[rows]."""
+        found = np.empty(rows.size, "V16")
+        stops = [source.stop for source in self.sources]
+        which = np.searchsorted(stops, rows, "right")
+        for index in np.unique(which).tolist():
+            source, these = self.sources[index], (which == index).nonzero()[0]
+            start = stops[index - 1] if index else 0
+            found[these] = source.trace_id[source.trace[rows[these] - start]]
+        return found
+
+
+def join(parts: Sequence[Released]) -> Released:
+    """Return *parts*, at least one, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    sources, stop = [], 0
+    for part in parts:
+        sources += [TraceIds(stop + each.stop, each.trace, each.trace_id) for each in part.sources]
+        stop += part.rows
+    numbers = [part.number for part in parts if part.number is not None]
+    return Released(
+        np.concatenate([part.start_ns for part in parts]),
+        np.concatenate([part.end_ns for part in parts]),
+        np.concatenate([part.failed for part in parts]),
+        np.concatenate([part.span_id for part in parts]),
+        np.concatenate(numbers) if numbers else None,
+        tuple(sources),
+    )

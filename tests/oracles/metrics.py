@@ -1,0 +1,213 @@
+"""Metrics in plain Python, one measurement at a time: what the columnar ones must agree with.
+
+It shares with the engine only the draws themselves, and knows nothing of batches, slots or steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from motel_locust.engine import draws, scenarios
+from motel_locust.topology import model
+from tests.oracles.walk import drawn_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from motel_locust.topology.model import Metric, Topology
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+BOUNDS = {
+    "s": SECONDS,
+    "us": tuple(round(1e6 * bound) for bound in SECONDS),
+    "ns": tuple(round(1e9 * bound) for bound in SECONDS),
+    "By": tuple(4**power for power in range(3, 16)),
+}
+OTHER_BOUNDS = (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000)
+
+
+@dataclass(frozen=True)
+class MeasuredSpan:
+    service: str
+    operation: str
+    start_ns: int
+    end_ns: int
+    failed: bool
+    span_id: int
+    trace_id: bytes
+    number: int | None
+    active: tuple[int, ...]
+
+
+@dataclass
+class ScalarPoint:
+    """One series: its measurements, in any order, and what may be shown of them."""
+
+    kind: str
+    monotonic: bool = False
+    delta: bool = False
+    bounds: tuple[float, ...] = ()
+    start_ns: int = 0
+    values: list[float] = field(default_factory=list)
+    candidates: list[tuple[int, float, MeasuredSpan]] = field(default_factory=list)
+
+    @property
+    def buckets(self) -> list[int]:
+        found = [0] * (len(self.bounds) + 1)
+        for value in self.values:
+            found[self.bucket(value)] += 1
+        return found
+
+    def bucket(self, value: float) -> int:
+        return sum(value > bound for bound in self.bounds)
+
+    @property
+    def exemplars(self) -> dict[int, tuple[float, MeasuredSpan]]:
+        """By bucket, of the last interval: the span with the least id."""
+        found: dict[int, tuple[float, MeasuredSpan]] = {}
+        for _, value, span in sorted(self.candidates, key=lambda each: -each[0]):
+            found[self.bucket(value)] = value, span
+        return found
+
+
+Key = tuple[str, str, frozenset[tuple[str, type, Any]]]
+
+
+@dataclass
+class ScalarMetrics:
+    """All spans of a run, and the points that stand at any instant of it."""
+
+    topology: Topology
+    spans: Sequence[MeasuredSpan]
+    epoch_ns: int
+    seed: int
+    worker: int = 0
+    delta: bool = False
+    name: str = ""
+    offset_ns: int = 0
+
+    def collect(self, *, after_ns: int, at_ns: int, final: bool) -> dict[Key, ScalarPoint]:
+        """The points at *at_ns* since the epoch, when those before were collected *after_ns*."""
+        found: dict[Key, ScalarPoint] = {}
+        for service, operation, metric in self._metrics():
+            if metric.type == "gauge":
+                continue
+            delta = self.delta and metric.type != "updowncounter"
+            since_ns = after_ns if delta else 0
+            for attributes, value, span, time_ns in self._measurements(
+                service, operation, metric, until_ns=at_ns
+            ):
+                if span is None:  # by time, the instant of the collection included
+                    counts = since_ns < time_ns <= at_ns
+                else:
+                    counts = (final or time_ns < at_ns) and (time_ns >= since_ns or not delta)
+                if not counts:
+                    continue
+                key = (service, metric.name, typed(attributes))
+                point = found.setdefault(key, self._point(metric, delta))
+                point.start_ns = self.epoch_ns + self.offset_ns + since_ns
+                point.values.append(value)
+                derived = metric.type == "updowncounter" and metric.value is None
+                if span is not None and time_ns >= after_ns and not derived:
+                    point.candidates.append((span.span_id, value, span))
+        return found
+
+    def _metrics(self) -> Iterator[tuple[str, str | None, Metric]]:
+        for service, owner in self.topology.services.items():
+            for metric in owner.metrics:
+                yield service, None, metric
+            for operation, own in owner.operations.items():
+                for metric in own.metrics:
+                    yield service, operation, metric
+
+    def _point(self, metric: Metric, delta: bool) -> ScalarPoint:
+        if metric.type == "histogram":
+            return ScalarPoint(
+                "histogram", delta=delta, bounds=BOUNDS.get(metric.unit, OTHER_BOUNDS)
+            )
+        return ScalarPoint("sum", monotonic=metric.type == "counter", delta=delta)
+
+    def _measurements(
+        self, service: str, operation: str | None, metric: Metric, *, until_ns: int
+    ) -> Iterator[tuple[dict[str, Any], float, MeasuredSpan | None, int]]:
+        """Attributes, value, span if any, and the time since the epoch."""
+        place = (draws.key(self.seed, self.name), service, "metric", metric.name)
+        scope = service if operation is None else f"{service}.{operation}"
+        if metric.interval is not None:
+            key = draws.key(*place, "time", self.worker)
+            for number in range(1, until_ns // metric.interval + 1):
+                time_ns = number * metric.interval
+                word = int(draws.draw_words(np.array([number], np.uint64), np.uint64(key))[0])
+                named = {} if operation is None else {"operation.name": operation}
+                attributes = named | self._drawn(metric, word, number, place)
+                active = scenarios.active(self.topology, time_ns)
+                yield attributes, self._value(metric, scope, active, word, place), None, time_ns
+            return
+        for span in self.spans:
+            if span.service != service or operation not in (None, span.operation):
+                continue
+            if metric.errors_only and not span.failed:
+                continue
+            named = {"operation.name": span.operation}
+            attributes = named | self._drawn(metric, span.span_id, span.number, place)
+            ends_ns = span.end_ns - self.epoch_ns - self.offset_ns
+            if metric.value is not None:
+                value = self._value(metric, scope, span.active, span.span_id, place)
+                yield attributes, value, span, ends_ns
+            elif metric.type == "histogram":
+                yield attributes, duration(span.end_ns - span.start_ns, metric.unit), span, ends_ns
+            elif metric.type == "counter":
+                yield attributes, 1, span, ends_ns
+            else:
+                begins_ns = span.start_ns - self.epoch_ns - self.offset_ns
+                yield attributes, 1, span, begins_ns
+                yield attributes, -1, span, ends_ns
+
+    def _value(
+        self,
+        metric: Metric,
+        scope: str,
+        active: tuple[int, ...],
+        word: int,
+        place: tuple[Any, ...],
+    ) -> float:
+        value = metric.value
+        assert value is not None
+        for index in active:
+            override = self.topology.scenarios[index].override.get(scope)
+            if override is not None and metric.name in override.metrics:
+                value = override.metrics[metric.name].value
+        key = np.array([draws.key(*place, "value")], np.uint64)
+        normal = draws.draw_normals(draws.draw_words(key, np.uint64(word)))[0]
+        drawn = float(value.mean + value.deviation * normal)
+        return max(0.0, drawn) if metric.type == "counter" else drawn
+
+    def _drawn(
+        self, metric: Metric, word: int, number: int | None, place: tuple[Any, ...]
+    ) -> dict[str, Any]:
+        found = {}
+        for key, generator in metric.attributes.items():
+            found[key] = drawn_value(generator, word, *place, "attribute", key)
+            if isinstance(generator, model.Sequence):
+                found[key] = generator.sequence.replace("{n}", str(number))
+        return found
+
+
+def typed(attributes: dict[str, Any]) -> frozenset[tuple[str, type, Any]]:
+    """Attributes to compare: True is not 1."""
+    return frozenset((key, type(value), value) for key, value in attributes.items())
+
+
+def duration(duration_ns: int, unit: str) -> float:
+    """A span's duration in *unit*: microseconds are whole, milliseconds the default."""
+    match unit:
+        case "s":
+            return duration_ns / 1e9
+        case "us":
+            return duration_ns // 1000
+        case "ns":
+            return duration_ns
+    return duration_ns / 1e6
