@@ -44,7 +44,9 @@ class Attendance:
     def report(self, worker: str, figures: Figures, *, skew_s: float, over: bool) -> None:
         """Take what *worker* tells; *over* says that it has ended its part of the run."""
         known = self.reports.get(worker, Report())
-        self.reports[worker] = replace(known, figures=figures, skew_s=skew_s)
+        self.reports[worker] = replace(
+            known, figures=figures.completed(known.figures), skew_s=skew_s
+        )
         if over:
             self._over.add(worker)
 

@@ -44,7 +44,7 @@ def test_who_goes_away_has_left_after_its_last_report_and_is_lost_before() -> No
     assert list(attendance.look(set())) == [("a", LEFT), ("b", LOST), ("c", LOST)]
     assert list(attendance.look(set())) == []
     assert attendance.reports["a"].skew_s == 0.25
-    assert attendance.reports["b"].figures is figures
+    assert attendance.reports["b"].figures == figures
     assert attendance.reports["c"].figures.users == 0  # it died before its first report
 
     assert list(attendance.look({"b"})) == [("b", RUNNING)]
