@@ -198,6 +198,11 @@ class Feed:
         self._forget_batches()
         self._cut(now_s)
 
+    @property
+    def held(self) -> int:
+        """Items that were let out, so generated, and not yet offered to the exporter."""
+        return self._body.spans + sum(body.items for body in self.ready)
+
     def asked_per_s(self, tick: int) -> float:
         """Return the traces per second that the users ask for at *tick*."""
         return self._engine.rate(tick * TICK_NS)

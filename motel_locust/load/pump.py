@@ -21,6 +21,7 @@ from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.statistics import total_by_operation
 from motel_locust.load.figures import Figures
+from motel_locust.otlp.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from motel_locust.load.feed import Feed
     from motel_locust.load.release import Release
     from motel_locust.otlp.exporter import Exporter
-    from motel_locust.otlp.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class Pump:
         ended_s = self._ended_s or self._release.now_s()
         scenarios = (feed.scenarios(self._tick) for feed in feeds if not self._stopping)
         return Figures(
-            ledger=self._ledger,
+            ledger=self._whole_ledger(),
             counts=sum((feed.counts for feed in feeds), Counts()),
             users=len(self._rows),
             asked_per_s=0.0
@@ -175,6 +175,14 @@ class Pump:
             operations=total_by_operation(feed.operations() for feed in feeds),
             scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))),
         )
+
+    def _whole_ledger(self) -> Ledger:
+        """Return the ledger at present, with what no exporter has seen yet as pending."""
+        whole = Ledger()
+        whole.merge(self._ledger)
+        for feed in self._feeds.values():
+            whole.generate("traces", feed.held)
+        return whole
 
     def _run(self) -> None:
         self._feeds = self._build()
