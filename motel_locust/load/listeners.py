@@ -236,6 +236,8 @@ def write_report(environment: Environment) -> None:
             get_html_report(environment, show_download_link=False), Generator.of(environment)
         )
         path = Path(options.html_file)
+        # On SIGTERM without a web UI Locust goes on to write its own one, over this one.
+        options.html_file = ""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(report, encoding="utf-8")
 
