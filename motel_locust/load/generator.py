@@ -190,11 +190,14 @@ class Generator:
         self.sources[source.sha256] = source
         self._arrived.set()
 
-    def figures(self) -> Figures:
-        """Return the figures of this run, on a master those of the whole cluster."""
+    def figures(self, *, operations: bool = True) -> Figures:
+        """Return the figures of this run, on a master those of the whole cluster.
+
+        Those of the *operations* take their time where they are counted: see `Pump.figures`.
+        """
         if isinstance(self.environment.runner, MasterRunner):
             return total(self.reports)
-        own = self.pump.figures() if self.pump is not None else Figures()
+        own = self.pump.figures(operations=operations) if self.pump is not None else Figures()
         own = replace(own, cpu=self._footprint.cpu, rss_bytes=self._footprint.rss_bytes)
         return total({THIS_PROCESS: Report(own)})
 

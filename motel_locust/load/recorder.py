@@ -52,4 +52,4 @@ class Recorder:
     def _parts(self) -> Mapping[str, Figures]:
         if self._of_cluster:
             return {name: each.present for name, each in self._generator.reports.items()}
-        return {THIS_PROCESS: self._generator.figures()}
+        return {THIS_PROCESS: self._generator.figures(operations=False)}
