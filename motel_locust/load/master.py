@@ -136,8 +136,9 @@ class MasterExchange(Alone):
 
     def _look(self) -> bool:
         """Tell who was lost, or is back; return whether anybody is."""
-        back = False
-        for worker, state in self._attendance.look(self._present()):
+        back, generator = False, self._generator
+        ended = generator.ending or not generator.running
+        for worker, state in self._attendance.look(self._present(), ended=ended):
             if state == LOST:
                 logger.warning(
                     "worker %s is lost: what it did since its last report is not known", worker
