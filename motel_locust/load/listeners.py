@@ -139,7 +139,8 @@ def on_test_start(environment: Environment, **_: Any) -> None:
     generator, runner = Generator.of(environment), environment.runner
     if not isinstance(runner, LocalRunner | MasterRunner):
         message = given_options(environment).get(KEY)
-        if message:
+        # Users that Locust was still dealing when the run ended may come after its end.
+        if message and message["name"] != generator.exchange.ended:
             generator.enter(Run.from_message(message))
         return
     generator.forget_run()

@@ -77,7 +77,7 @@ class WorkerExchange(Alone):
         self._heard, self._known = True, True
         # Read once: with the first run the master's options come to stand here.
         self._heartbeat_file = getattr(generator.environment.parsed_options, "heartbeat_file", "")
-        self._over, self._turns = "", Turns()
+        self._turns = Turns()
         self._touch()  # its runner was made, so the master has answered
         runner.register_message("motel_topology", self._on_topology)
         runner.register_message("motel_time", self._on_time)
@@ -151,7 +151,7 @@ class WorkerExchange(Alone):
     def _drain_and_report(self) -> None:
         self._generator.leave_run()
         if self._generator.run is not None:
-            self._over = self._generator.run.name
+            self.ended = self._generator.run.name
         # What the runner does every three seconds, by public names.
         report: dict[str, Any] = {}
         self._generator.environment.events.report_to_master.fire(
@@ -163,7 +163,7 @@ class WorkerExchange(Alone):
         run = self._generator.run
         if run is not None:
             skew_s = self._visit.skew_s if self._visit is not None else 0.0
-            figures, over = self._generator.figures(), self._over == run.name
+            figures, over = self._generator.figures(), self.ended == run.name
             data[KEY] = {
                 "run": run.name,
                 "figures": figures.message(None if over else self._turns.take(figures.operations)),
