@@ -110,7 +110,7 @@ def test_variables_are_options_and_name_what_is_there(manifests: list[Manifest])
     assert motel_locust.TopologyUser  # its import is what adds our options to Locust's
     known = {action.env_var for action in get_parser()._actions if getattr(action, "env_var", None)}
     env = {
-        name: {each["name"]: each["value"] for each in container.get("env", ())}
+        name: {each["name"]: each.get("value") for each in container.get("env", ())}
         for name, _, container in pods(manifests)
     }
     assert {variable for each in env.values() for variable in each} <= known
@@ -121,6 +121,14 @@ def test_variables_are_options_and_name_what_is_there(manifests: list[Manifest])
     assert host[1] in services
     topology = Path(env["motel-locust-master"]["LOCUST_TOPOLOGY"])
     assert topology.name in of_kind(manifests, "ConfigMap")["motel-locust-topology"]["data"]
+
+
+def test_headers_come_from_a_secret_that_may_be_missing(manifests: list[Manifest]) -> None:
+    (master,) = (container for name, _, container in pods(manifests) if name.endswith("master"))
+    (headers,) = (each for each in master["env"] if "HEADERS" in each["name"])
+    assert headers["valueFrom"]["secretKeyRef"] == {
+        "name": "motel-locust", "key": "headers", "optional": True,
+    }  # fmt: skip
 
 
 def test_images_are_the_ones_that_compose_and_the_tests_have(manifests: list[Manifest]) -> None:

@@ -44,20 +44,23 @@ class Attendance:
     def report(self, worker: str, figures: Figures, *, skew_s: float, over: bool) -> None:
         """Take what *worker* tells; *over* says that it has ended its part of the run."""
         known = self.reports.get(worker, Report())
-        self.reports[worker] = replace(known, figures=figures, skew_s=skew_s)
+        self.reports[worker] = replace(
+            known, figures=figures.completed(known.figures), skew_s=skew_s
+        )
         if over:
             self._over.add(worker)
 
-    def look(self, present: Collection[str]) -> Iterator[tuple[str, str]]:
+    def look(self, present: Collection[str], *, ended: bool = False) -> Iterator[tuple[str, str]]:
         """Yield each worker whose state has changed, with the new one.
 
         *present* are those that are connected and not silent. Who went away after its last report
-        has left, who went away before is lost, until it is heard again.
+        has left, who went away before is lost, until it is heard again. Once the run has *ended*
+        nobody leaves it: the summary is written before the workers quit, the report after.
         """
         for worker, report in self.reports.items():
             state = RUNNING
             if worker not in present:
                 state = LEFT if worker in self._over else LOST
-            if state != report.state:
+            if state != report.state and not (ended and state == LEFT):
                 self.reports[worker] = replace(report, state=state)
                 yield worker, state

@@ -42,6 +42,9 @@ class Alone:
     place = 0
     """Which of the processes of the run this one is: never the same number twice in a run."""
 
+    ended = ""
+    """The name of the run that is over here; nobody enters it again."""
+
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
 

@@ -34,6 +34,12 @@ def settings_for(
     return resolve(flags, environ, signal)
 
 
+def shown_endpoint(settings: Settings) -> str:
+    """Return where *settings* send, for people: without the query, which may hold a token."""
+    address, asked, _ = str(settings.endpoint).partition("?")
+    return f"{address}?..." if asked else address
+
+
 def resource_attributes(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the attributes that OTEL_RESOURCE_ATTRIBUTES gives to every service.
 

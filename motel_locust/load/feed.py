@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from motel_locust.engine.statistics import OperationCounts
     from motel_locust.load.meter import Meter
     from motel_locust.load.outlet import Outlet
+    from motel_locust.otlp.ledger import Signal
     from motel_locust.otlp.parcels import Parcel
 
 Encode: TypeAlias = "Callable[[Batch, Active, Callable[[], object]], Sequence[Parcel]]"
@@ -243,6 +244,11 @@ class Feed:
         if self._meter:
             self._meter.collect(tick, now_s, now_s, pause, final=True)
             self._cut(now_s)
+
+    def held(self) -> Iterator[tuple[Signal, int]]:
+        """Yield the items that were let out, so generated, and not yet offered to an exporter."""
+        for outlet in self.outlets:
+            yield outlet.signal, outlet.items
 
     def asked_per_s(self, tick: int) -> float:
         """Return the traces per second that the users ask for at *tick*."""

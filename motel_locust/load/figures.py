@@ -16,7 +16,7 @@ from motel_locust.engine.statistics import OperationCounts, total_by_operation
 from motel_locust.otlp.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from motel_locust.otlp.ledger import Signal
 
@@ -87,14 +87,20 @@ class Figures:
         """Return the items of *signal* that were generated; 0 where it is not sent."""
         return self.ledger[signal].generated if signal in self.ledger else 0
 
-    def message(self) -> dict[str, Any]:
-        """Return the figures as Locust's messages carry them, without those of workers."""
+    def message(self, durations_of: Collection[str] | None = None) -> dict[str, Any]:
+        """Return the figures as Locust's messages carry them, without those of workers.
+
+        With durations of some operations only: *durations_of*, None being all.
+        """
         plain = {name: getattr(self, name) for name in self.__slots__ if name != "workers"}
         return {
             **plain,
             "ledger": self.ledger.to_message(),
             "counts": asdict(self.counts),
-            "operations": {ref: each.message() for ref, each in self.operations.items()},
+            "operations": {
+                ref: each.message(with_durations=durations_of is None or ref in durations_of)
+                for ref, each in self.operations.items()
+            },
         }
 
     @classmethod
@@ -112,6 +118,15 @@ class Figures:
                 "scenarios": tuple(message["scenarios"]),
             }
         )
+
+    def completed(self, earlier: Figures) -> Figures:
+        """Return them with the durations that *earlier* ones told and these did not."""
+        known = earlier.operations
+        operations = {
+            ref: each.completed(known[ref]) if ref in known else each
+            for ref, each in self.operations.items()
+        }
+        return replace(self, operations=operations)
 
     def over(self) -> Figures:
         """Return what remains of them when their process takes part no more: the totals."""

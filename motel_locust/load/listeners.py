@@ -139,7 +139,8 @@ def on_test_start(environment: Environment, **_: Any) -> None:
     generator, runner = Generator.of(environment), environment.runner
     if not isinstance(runner, LocalRunner | MasterRunner):
         message = given_options(environment).get(KEY)
-        if message:
+        # Users that Locust was still dealing when the run ended may come after its end.
+        if message and message["name"] != generator.exchange.ended:
             generator.enter(Run.from_message(message))
         return
     generator.forget_run()
@@ -236,6 +237,8 @@ def write_report(environment: Environment) -> None:
             get_html_report(environment, show_download_link=False), Generator.of(environment)
         )
         path = Path(options.html_file)
+        # On SIGTERM without a web UI Locust goes on to write its own one, over this one.
+        options.html_file = ""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(report, encoding="utf-8")
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent.event import Event
-from locust.runners import STATE_MISSING, STATE_RUNNING
+from locust.runners import STATE_MISSING, STATE_RUNNING, STATE_STOPPING
 
 from motel_locust.load.attendance import Attendance
 from motel_locust.load.cluster import KEY, Alone
 from motel_locust.load.figures import LOST, RUNNING, Figures
 
 if TYPE_CHECKING:
+    from gevent import Greenlet
     from locust.rpc import Message
     from locust.runners import MasterRunner
 
@@ -47,11 +48,15 @@ class MasterExchange(Alone):
         self._attendance = Attendance("", ())
         self._told: dict[str, int] = {}
         self._uneven_since_s, self._patience_s = 0.0, UNEVEN_S
+        self._back = False
+        self._dealing: Greenlet[..., None] | None = None
         runner.register_message("motel_wanted", self._on_wanted)
         runner.register_message("motel_time", self._on_time)
         runner.register_message("motel_drained", self._on_drained)
         runner.register_message("motel_trouble", self._on_trouble)
         generator.environment.events.worker_report.add_listener(self._on_report)
+        # After the runner's own, which says that it runs.
+        generator.environment.events.spawning_complete.add_listener(self._on_dealt)
         # Killed with the runner's other greenlets when it quits.
         runner.greenlet.spawn(self._watch)
 
@@ -62,6 +67,10 @@ class MasterExchange(Alone):
 
     def drain(self, timeout_s: float) -> None:
         """Let the workers end the run and report; return when all have, or are gone."""
+        run = self._generator.run
+        self.ended = run.name if run is not None else ""
+        if self._dealing is not None:
+            self._dealing.kill()
         clients = self._runner.clients
         self._draining.update(each.id for each in clients.running + clients.spawning)
         self._drained.clear()
@@ -97,6 +106,8 @@ class MasterExchange(Alone):
                 first = sorted(self._present() & indexes.keys(), key=lambda each: indexes[each])
                 self._attendance = Attendance(run.name, first)
                 self._generator.reports = self._attendance.reports
+                self._uneven_since_s, self._patience_s = time.monotonic(), UNEVEN_S
+                self._back = False
             answer["place"] = self._attendance.enter(worker, entry)
             answer["elapsed_ns"] = self._generator.release.elapsed_ns()
             self._told = {}  # it has not heard how many share the rate
@@ -127,24 +138,23 @@ class MasterExchange(Alone):
             run = self._generator.run
             if run is None or run.name != self._attendance.run:
                 continue
-            back = self._look()
+            self._look()
             if run.options["rate_per"] == "cluster":
                 self._share_out()
-            if self._generator.running and not self._generator.ending:
-                self._even_out(back=back)
+            if self._generator.running and run.name != self.ended:
+                self._even_out()
 
-    def _look(self) -> bool:
-        """Tell who was lost, or is back; return whether anybody is."""
-        back = False
-        for worker, state in self._attendance.look(self._present()):
+    def _look(self) -> None:
+        """Tell who was lost, or is back."""
+        ended = self._attendance.run == self.ended
+        for worker, state in self._attendance.look(self._present(), ended=ended):
             if state == LOST:
                 logger.warning(
                     "worker %s is lost: what it did since its last report is not known", worker
                 )
             elif state == RUNNING:
                 logger.info("worker %s is back", worker)
-                back = True
-        return back
+                self._back = True
 
     def _share_out(self) -> None:
         """Tell the workers how many users there are, whenever that has changed."""
@@ -153,17 +163,17 @@ class MasterExchange(Alone):
             self._told = users
             self._runner.send_message("motel_share", {"run": self._attendance.run, "users": users})
 
-    def _even_out(self, *, back: bool) -> None:
+    def _even_out(self) -> None:
         """Deal the users anew if there are more or fewer than there should be.
 
         Locust does so when a worker goes missing or a new one comes, with ``--enable-rebalancing``.
-        It does not always when one quits, and never when one is *back*: that one's users are then
+        It does not always when one quits, and never when one is back: that one's users are then
         there twice (``dispatch_in_progress`` stays set after dealing anew).
         """
-        runner, now_s = self._runner, time.monotonic()
+        runner, back, now_s = self._runner, self._back, time.monotonic()
         target = {name: n for name, n in runner.target_user_classes_count.items() if n}
         there = {name: n for name, n in runner.reported_user_classes_count.items() if n}
-        settled = runner.state == STATE_RUNNING and runner.spawning_completed
+        settled = runner.state == STATE_RUNNING and runner.spawning_completed and not self._dealing
         if not settled or (there == target and not back):
             self._uneven_since_s = now_s
             if settled:
@@ -171,4 +181,19 @@ class MasterExchange(Alone):
         elif back or now_s - self._uneven_since_s > self._patience_s:
             logger.info("%d users of %d: dealing anew", sum(there.values()), sum(target.values()))
             self._patience_s = min(2 * self._patience_s, MOST_UNEVEN_S)
-            runner.start(runner.target_user_count, runner.spawn_rate)
+            self._back = False
+            # Takes a second or more, and is to end when the run does.
+            self._dealing = runner.greenlet.spawn(
+                runner.start, runner.target_user_count, runner.spawn_rate
+            )
+
+    def _on_dealt(self, **_: Any) -> None:
+        """Undo what a dealing says that was under way when the run ended.
+
+        It may be one of Locust's own. A runner that seems to run starts everybody again as soon as
+        a worker reports itself ready, as all do after a run.
+        """
+        run = self._generator.run
+        if run is not None and run.name == self.ended:
+            self._runner.update_state(STATE_STOPPING)
+            self._runner.check_stopped()

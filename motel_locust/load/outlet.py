@@ -46,6 +46,11 @@ class Outlet:
         self._released_s = 0.0
 
     @property
+    def items(self) -> int:
+        """Items that were packed, and not yet offered to the exporter."""
+        return self._body.items + sum(body.items for body in self.ready)
+
+    @property
     def size(self) -> int:
         """Bytes of the body that is being built."""
         return self._body.size

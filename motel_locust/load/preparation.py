@@ -23,7 +23,7 @@ from motel_locust.otlp.transports import check_reachable
 from motel_locust.topology.conventions import read_conventions
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.reading import parse_topology
-from motel_locust.topology.sources import read_source
+from motel_locust.topology.sources import read_source, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -254,11 +254,13 @@ class _Preparing:
 
     def finish(self, part: Part, readings: Mapping[str, Reading]) -> Part:
         """Return *part* with its topology's hash, and the receiver where nothing else is named."""
-        endpoint = part.endpoint
+        endpoint, built_in = part.endpoint, False
         if endpoint in self._undecided and self._around.receiver:
+            built_in = True
             try:
                 endpoint = self._around.receiver(self._undecided[endpoint])
             except ReceiverError as problem:
                 raise PreparationError(str(problem)) from None
         sha256 = readings[part.source].source.sha256 if part.source in readings else ""
-        return replace(part, sha256=sha256, endpoint=endpoint)
+        source = without_secrets(part.source)
+        return replace(part, source=source, sha256=sha256, endpoint=endpoint, built_in=built_in)

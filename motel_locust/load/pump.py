@@ -21,6 +21,7 @@ from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.statistics import total_by_operation
 from motel_locust.load.figures import Figures
+from motel_locust.otlp.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from motel_locust.load.outlet import Outlet
     from motel_locust.load.release import Release
     from motel_locust.otlp.exporter import Exporter
-    from motel_locust.otlp.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class Pump:
         ended_s = self._ended_s or self._release.now_s()
         scenarios = (feed.scenarios(self._tick) for feed in feeds if not self._stopping)
         return Figures(
-            ledger=self._ledger,
+            ledger=self._whole_ledger(),
             counts=sum((feed.counts for feed in feeds), Counts()),
             users=len(self._rows),
             asked_per_s=0.0
@@ -179,6 +179,15 @@ class Pump:
             overflowed=dict(sum((Counter(feed.overflowed()) for feed in feeds), Counter())),
             scenarios=tuple(dict.fromkeys(chain.from_iterable(scenarios))),
         )
+
+    def _whole_ledger(self) -> Ledger:
+        """Return the ledger at present, with what no exporter has seen yet as pending."""
+        whole = Ledger(self._ledger)
+        whole.merge(self._ledger)
+        for feed in self._feeds.values():
+            for signal, items in feed.held():
+                whole.generate(signal, items)
+        return whole
 
     def _run(self) -> None:
         self._feeds = self._build()

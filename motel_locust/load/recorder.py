@@ -31,8 +31,9 @@ class Recorder:
 
     def stop(self) -> None:
         """Close the history with the run's last figures; harmless a second time."""
-        if self._greenlet:
-            self._greenlet.kill()
+        if not self.history.closed:
+            # Without waiting: a second signal of an impatient person ends the run once more.
+            self._greenlet.kill(block=False)
             self._generator.environment.events.worker_report.remove_listener(self._on_report)
             self.history.close(self._now_s(), self._parts())
 

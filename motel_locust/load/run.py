@@ -25,12 +25,14 @@ class Part:
 
     user_class: str
     source: str
-    """The topology's file or URL, as it was written; for people."""
+    """The topology's file or URL, for people: without what may be secret in it."""
     sha256: str
     endpoint: str
     """As written; empty where the environment variables or the built-in receiver decide."""
     rate: str
     arrivals: str
+    built_in: bool = False
+    """Whether the endpoint is the built-in receiver's."""
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ import io
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from motel_locust.load.destination import settings_for, shown_endpoint
 from motel_locust.load.stats import NAMES
 from motel_locust.otlp.ledger import COUNTS
 
@@ -210,8 +211,12 @@ def _simulated(figures: Figures) -> Iterator[tuple[Cell, ...]]:
 
 def _described(run: Run) -> Iterator[tuple[Cell, ...]]:
     for part in run.parts:
+        settings = settings_for(part.endpoint, run.options, run.environ)
+        receiver = " (built-in receiver)" if part.built_in else ""
         yield f"topology of {part.user_class}", part.source, ""
-        yield f"endpoint of {part.user_class}", part.endpoint or "by OTEL_ variables", ""
+        yield f"endpoint of {part.user_class}", f"{shown_endpoint(settings)}{receiver}", ""
+        if settings.endpoint.on_network:
+            yield f"protocol of {part.user_class}", settings.protocol, ""
     yield "seed", str(run.seed), ""
 
 

@@ -127,7 +127,8 @@ class _Answers:
         generator = self._generator
         if generator.run is None:
             return flask.jsonify({})
-        return flask.jsonify(summary(generator.run, generator.figures(), generator.history))
+        found = summary(generator.run, generator.figures(), generator.history)
+        return _to_keep(flask.jsonify(found), "summary.json")
 
     def table(self, name: str) -> ResponseReturnValue:
         if name not in TABLES:
@@ -136,8 +137,7 @@ class _Answers:
         table = TABLES[name](generator.run, generator.figures(), generator.history)
         response = flask.make_response(table.csv())
         response.headers["Content-Type"] = "text/csv; charset=utf-8"
-        response.headers["Content-Disposition"] = f"attachment; filename=telemetry_{name}.csv"
-        return response
+        return _to_keep(response, f"{name}.csv")
 
     def topologies(self) -> ResponseReturnValue:
         options = self._generator.environment.parsed_options
@@ -145,6 +145,12 @@ class _Answers:
 
     def static(self, name: str) -> ResponseReturnValue:
         return flask.send_from_directory(STATIC, name)
+
+
+def _to_keep(response: Response, name: str) -> Response:
+    """Let the browser save *response* as a file instead of leaving the page for it."""
+    response.headers["Content-Disposition"] = f"attachment; filename=telemetry_{name}"
+    return response
 
 
 def topologies_at_hand(given: str) -> list[str]:

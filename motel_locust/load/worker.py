@@ -17,6 +17,7 @@ from locust.runners import STATE_INIT
 from motel_locust.load.cluster import KEY, Alone
 from motel_locust.load.stats import set_back
 from motel_locust.load.timekeeping import Readings, read
+from motel_locust.load.turns import Turns
 from motel_locust.topology.reading import Source
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class WorkerExchange(Alone):
         self._heard, self._known = True, True
         # Read once: with the first run the master's options come to stand here.
         self._heartbeat_file = getattr(generator.environment.parsed_options, "heartbeat_file", "")
-        self._over = ""
+        self._turns = Turns()
         self._touch()  # its runner was made, so the master has answered
         runner.register_message("motel_topology", self._on_topology)
         runner.register_message("motel_time", self._on_time)
@@ -150,7 +151,7 @@ class WorkerExchange(Alone):
     def _drain_and_report(self) -> None:
         self._generator.leave_run()
         if self._generator.run is not None:
-            self._over = self._generator.run.name
+            self.ended = self._generator.run.name
         # What the runner does every three seconds, by public names.
         report: dict[str, Any] = {}
         self._generator.environment.events.report_to_master.fire(
@@ -162,11 +163,12 @@ class WorkerExchange(Alone):
         run = self._generator.run
         if run is not None:
             skew_s = self._visit.skew_s if self._visit is not None else 0.0
+            figures, over = self._generator.figures(), self.ended == run.name
             data[KEY] = {
                 "run": run.name,
-                "figures": self._generator.figures().message(),
+                "figures": figures.message(None if over else self._turns.take(figures.operations)),
                 "skew_s": skew_s,
-                "over": self._over == run.name,
+                "over": over,
             }
             set_back(data, skew_s)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import re
 import sys
 import threading
 import urllib.error
@@ -24,6 +25,7 @@ TIME_LIMIT_S: Final = 10.0
 MAX_REDIRECTS: Final = 3
 
 _SCHEMES: Final = ("http://", "https://")
+_USER: Final = re.compile(r"(https?://)[^/]*@")
 _CHUNK_BYTES: Final = 64 * 1024
 _LIMIT = f"10 MiB ({MAX_BYTES:,} bytes)"
 
@@ -51,7 +53,10 @@ def read_source(text: str, *, time_limit_s: float = TIME_LIMIT_S) -> Source:
             than *time_limit_s*.
     """
     if text.startswith(_SCHEMES):
-        return Source(text, _fetch(text, time_limit_s))
+        if _USER.match(text):
+            message = "cannot be reached: a user or password cannot stand in a URL"
+            raise _problem(without_secrets(text), "unreadable-source", message)
+        return Source(without_secrets(text), _fetch(text, time_limit_s))
     try:
         if text == "-":
             return Source("<stdin>", _limited("<stdin>", sys.stdin.buffer.read))
@@ -60,6 +65,17 @@ def read_source(text: str, *, time_limit_s: float = TIME_LIMIT_S) -> Source:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise _problem(text, "unreadable-source", f"cannot be read: {reason}") from None
+
+
+def without_secrets(text: str) -> str:
+    """Return what names a source as people may see it, in messages, pages and reports.
+
+    Of a URL the user, the password and the query, which may hold a token, are left out.
+    """
+    if not text.startswith(_SCHEMES):
+        return text
+    address, asked, _ = _USER.sub(r"\1", text).partition("?")
+    return f"{address}?..." if asked else address
 
 
 def _problem(name: str, code: str, message: str) -> TopologyError:
@@ -132,7 +148,7 @@ def _get(url: str, time_limit_s: float) -> bytes:
                 location = redirected.location
     except urllib.error.HTTPError as error:
         error.close()
-        raise _problem(url, "url-status", f"answered with status {error.code}") from None
+        raise _of_url(url, "url-status", f"answered with status {error.code}") from None
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise _late(url, time_limit_s) from None
@@ -142,7 +158,7 @@ def _get(url: str, time_limit_s: float) -> bytes:
     except (OSError, http.client.HTTPException, zlib.error, ValueError) as error:
         raise _unreachable(url, error) from None
     message = f"redirects more than {MAX_REDIRECTS} times, which is the limit"
-    raise _problem(url, "too-many-redirects", message)
+    raise _of_url(url, "too-many-redirects", message)
 
 
 def _body(url: str, answer: http.client.HTTPResponse) -> bytes:
@@ -152,16 +168,20 @@ def _body(url: str, answer: http.client.HTTPResponse) -> bytes:
     while chunk := answer.read1(_CHUNK_BYTES):
         content += unpacker.decompress(chunk, MAX_BYTES + 1 - len(content)) if unpacker else chunk
         if len(content) > MAX_BYTES:
-            raise _problem(url, "too-large", f"is larger than {_LIMIT}")
+            raise _of_url(url, "too-large", f"is larger than {_LIMIT}")
     if answer.length or (unpacker is not None and not unpacker.eof):
         raise _unreachable(url, "the connection closed before the end")
     return bytes(content)
 
 
 def _late(url: str, time_limit_s: float) -> TopologyError:
-    return _problem(url, "url-timeout", f"did not answer in full within {time_limit_s:g} s")
+    return _of_url(url, "url-timeout", f"did not answer in full within {time_limit_s:g} s")
 
 
 def _unreachable(url: str, error: object) -> TopologyError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return _problem(url, "unreadable-source", f"cannot be reached: {reason}")
+    return _of_url(url, "unreadable-source", f"cannot be reached: {reason}")
+
+
+def _of_url(url: str, code: str, message: str) -> TopologyError:
+    return _problem(without_secrets(url), code, message)

@@ -150,7 +150,10 @@ def test_start_edit_stop_and_start_again(run: LocustRun, watched: Watched) -> No
     assert number(accepted) > counted
     expect(shown(page, "users")).to_have_text("10")
     expect(shown(page, "topology of Topology")).to_have_text(str(SHOP))
-    expect(shown(page, "endpoint of Topology")).to_have_text(re.compile("http://127.0.0.1"))
+    expect(shown(page, "endpoint of Topology")).to_have_text(
+        re.compile(r"^http://127.0.0.1:\d+/v1/traces \(built-in receiver\)$")
+    )
+    expect(shown(page, "protocol of Topology")).to_have_text("http/protobuf")
 
     button(page, "Edit").click()
     fill(page, 4)

@@ -9,7 +9,7 @@ import pytest
 
 from motel_locust.otlp.receiver_process import RunningReceiver
 from tests.integration.child import ROOT
-from tests.integration.locust_runs import Locusts
+from tests.integration.locust_runs import LocustRun, Locusts
 
 FOUR_SERVICES = ROOT / "topologies" / "four-services.yaml"
 
@@ -39,8 +39,33 @@ def test_a_signal_ends_a_run_in_good_order(
     assert finished.code == 0, finished.stderr
     assert ledger["generated"] == ledger["accepted"] == report["spans"]
     assert (ledger["pending"], report["faults"]) == (0, {})
-    assert f'"num_requests": {report["spans"]}' in (run.directory / "run.html").read_text()
+    assert_report_tells_all(run, report["spans"])
     assert "Traceback" not in finished.stderr
+
+
+def assert_report_tells_all(run: LocustRun, spans: int) -> None:
+    """The HTML report has Locust's own figures and the section that follows them."""
+    html = (run.directory / "run.html").read_text()
+    assert f'"num_requests": {spans}' in html
+    _, section, telemetry = html.partition('class="motel report"')
+    assert section
+    assert telemetry.count(f">{spans:,}</td>") >= 2  # generated and accepted
+
+
+def test_the_report_of_a_cluster_is_whole_after_a_signal(
+    locust: Locusts, receiver: RunningReceiver
+) -> None:
+    """Without a web UI Locust writes one of its own, after ours."""
+    cluster = locust.cluster(
+        *("--topology", FOUR_SERVICES, "--host", receiver.endpoint, "--headless"),
+        *("--users", "4", "--spawn-rate", "4", "--html", "run.html"),
+    )
+    cluster.master.child.until(lambda: receiver.report()["spans"] > 500, "sending")
+    finished = cluster.master.stop()
+
+    assert finished.code == 0, finished.stderr
+    assert finished.ledger["accepted"] == receiver.report()["spans"]
+    assert_report_tells_all(cluster.master, finished.ledger["accepted"])
 
 
 def test_workers_come_late_and_go_early(locust: Locusts, receiver: RunningReceiver) -> None:

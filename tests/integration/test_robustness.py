@@ -99,6 +99,34 @@ def test_the_rate_is_restored_after_a_workers_death(
     assert seconds[restored_s + 1] == pytest.approx(rate, abs=users)
 
 
+def test_a_run_that_is_stopped_while_users_are_dealt_anew_stays_stopped(
+    locust: Locusts, receiver: RunningReceiver, hello: Path
+) -> None:
+    """Dealing takes a second, and in the end it says that the test runs."""
+    cluster = locust.cluster("--topology", hello, "--host", receiver.endpoint)
+    master = cluster.master
+    master.wait_for_web()
+    web, child = Web(master.url), master.child
+    child.until(lambda: len(web.figures()["workers"]) == 2, "connected to its workers")
+    web.start(6, 6)
+    child.until(lambda: "All users spawned" in child.stderr, "spawned")
+    frozen = cluster.workers[0].child
+    frozen.send(signal.SIGSTOP)
+    child.until(lambda: "is lost" in child.stderr, "aware of the loss")
+    frozen.send(signal.SIGCONT)
+    child.until(lambda: "dealing anew" in child.stderr, "dealing anew")
+    web.stop()
+    child.until(lambda: web.state() == "stopped", "stopped")
+
+    ledger, seen = master.summary()["ledger"]["traces"], time.monotonic()
+    assert ledger["generated"] == ledger["accepted"] == receiver.report()["spans"]
+    child.until(lambda: time.monotonic() - seen > 4, "stopped for a while")
+    assert web.state() == "stopped"
+    assert web.figures()["user_count"] == 0
+    assert receiver.report()["spans"] == ledger["accepted"]
+    assert master.stop().code == 0
+
+
 def test_workers_pause_without_their_master_and_serve_the_next_one(
     locust: Locusts, receiver: RunningReceiver, hello: Path
 ) -> None:

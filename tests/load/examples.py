@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.statistics import Durations, OperationCounts
 from motel_locust.load.figures import Figures
+from motel_locust.load.options import plain_values
 from motel_locust.load.run import Part, Run
 from motel_locust.otlp.ledger import Ledger
 
@@ -17,7 +20,7 @@ RUN: Final = Run(
     stride=4096,
     users=10,
     parts=(Part("Shopper", "shop.yaml", "ab" * 32, "", "10/s", ""),),
-    options={"rate": "10/s", "otlp_headers": "authorization=hunter2", "drain": 10.0},
+    options=plain_values({"rate": "10/s", "otlp_headers": "authorization=hunter2"}),
     environ={"OTEL_EXPORTER_OTLP_HEADERS": "authorization=hunter3"},
 )
 
@@ -33,4 +36,5 @@ def figures(*, accepted: int = 8, dropped: int = 0, pending: int = 0, **others: 
 
 def operation(spans: int, *, errors: int = 0, cell: int = 800) -> OperationCounts:
     """Return counts of spans that all took the same time, some of them failing."""
-    return OperationCounts(spans, errors, Durations({cell: spans} if spans else {}))
+    taken = Durations(np.array([cell]), np.array([spans])) if spans else Durations()
+    return OperationCounts(spans, errors, taken)

@@ -44,7 +44,19 @@ def test_who_goes_away_has_left_after_its_last_report_and_is_lost_before() -> No
     assert list(attendance.look(set())) == [("a", LEFT), ("b", LOST), ("c", LOST)]
     assert list(attendance.look(set())) == []
     assert attendance.reports["a"].skew_s == 0.25
-    assert attendance.reports["b"].figures is figures
+    assert attendance.reports["b"].figures == figures
     assert attendance.reports["c"].figures.users == 0  # it died before its first report
 
     assert list(attendance.look({"b"})) == [("b", RUNNING)]
+
+
+def test_who_was_there_at_the_end_was_not_one_that_left() -> None:
+    attendance = Attendance("run", ["a", "b", "c"])
+    for worker in "abc":
+        attendance.enter(worker, worker)
+    attendance.report("a", Figures(), skew_s=0.0, over=True)
+    assert list(attendance.look({"b", "c"})) == [("a", LEFT)]
+    attendance.report("b", Figures(), skew_s=0.0, over=True)
+    assert list(attendance.look(set(), ended=True)) == [("c", LOST)]  # without its last report
+    assert attendance.reports["a"].state == LEFT
+    assert attendance.reports["b"].state == RUNNING

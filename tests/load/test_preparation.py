@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import socket
+import threading
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +14,6 @@ from motel_locust.load.preparation import PreparationError, Surroundings, prepar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 OTLP = "OTEL_EXPORTER_OTLP"
 SMALL = "version: 1\nservices: {a: {operations: {b: {duration: 5ms}}}}\ntraffic: {rate: 10/s}\n"
@@ -89,14 +92,27 @@ def test_the_receiver_stands_in_only_where_nobody_named_an_endpoint(small: str) 
 
     prepared = prepare({"topology": small}, around(Plain, Own, host="", receiver=receiver))
     assert [part.endpoint for part in prepared.parts] == ["http://127.0.0.1:1", "discard://"]
+    assert [part.built_in for part in prepared.parts] == [True, False]
     named = {"OTEL_EXPORTER_OTLP_ENDPOINT": "discard://"}
     prepared = prepare({"topology": small}, around(Plain, host="", environ=named))
     assert [part.endpoint for part in prepared.parts] == [""]
+    assert [part.built_in for part in prepared.parts] == [False]
     assert started == ["http/protobuf"]
     by_variable = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     prepare({"topology": small}, around(Plain, host="", receiver=receiver, environ=by_variable))
     assert started[1:] == ["grpc"]
     assert "no endpoint" in told({"topology": small}, around(Plain, host=""))
+
+
+def test_a_token_in_the_topology_s_url_is_for_nobody_to_see(small: str) -> None:
+    files = partial(SimpleHTTPRequestHandler, directory=Path(small).parent)
+    with HTTPServer(("127.0.0.1", 0), files) as server:
+        threading.Thread(target=server.handle_request).start()
+        url = f"http://127.0.0.1:{server.server_port}/{Path(small).name}"
+        prepared = prepare({"topology": f"{url}?token=hunter2"}, around(Plain))
+    (part,) = prepared.parts
+    assert part.source == f"{url}?..."
+    assert prepared.readings[part.sha256].source.name == f"{url}?..."
 
 
 def test_no_receiver_starts_for_a_run_that_cannot() -> None:

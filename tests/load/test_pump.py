@@ -79,6 +79,23 @@ def test_what_was_due_at_the_end_is_let_out(bench) -> None:
     assert len(arrivals(bench)) == pytest.approx(2550, abs=1)
 
 
+def test_what_was_let_out_is_in_the_ledger_wherever_it_waits(bench) -> None:
+    """A worker may die with it, and then it is missed."""
+    bench = bench(rate="1000/s", flush_interval_s=1.0)
+    held = 0
+    for step in range(1, 12):
+        bench.join(f"user {step}")  # which ends the pump's sleep, in the midst of a body
+        bench.run_until(step / 7)
+        figures = bench.pump.figures()
+        assert figures.ledger["traces"].generated == figures.counts.spans
+        held = max(held, figures.counts.spans - bench.ledger["traces"].generated)
+    assert held > 0
+    bench.pump.drain()
+    figures = bench.pump.figures()
+    assert figures.ledger.as_dict() == bench.ledger.as_dict()
+    assert figures.ledger["traces"].accepted == figures.counts.spans
+
+
 def test_arrivals_are_the_integral_of_the_rate(bench) -> None:
     bench = bench(rate="137/s")
     bench.join("ann", "bob", "eve")

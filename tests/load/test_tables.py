@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from dataclasses import replace
+from typing import Any
 
 from motel_locust.load.figures import RUNNING, Figures, Report, total
 from motel_locust.load.history import History
 from motel_locust.load.panel import pieces, report_section, with_section
+from motel_locust.load.summary import summary
 from motel_locust.load.summary import table as console
 from motel_locust.load.tables import TABLES, figures_table, losses_table, operations_table
 from motel_locust.otlp.ledger import Ledger, Signal
@@ -78,13 +81,45 @@ def test_the_panel_shows_every_table_that_has_rows() -> None:
     assert "hunter" not in shown
 
 
+def described(**changes: Any) -> dict[str, str]:
+    """The rows of the table of figures that tell of the run's only part, changed so."""
+    run = replace(RUN, environ={}, parts=(replace(RUN.parts[0], **changes),))
+    rows = {str(row[0]): str(row[1]) for row in figures_table(run, figures(), History()).rows}
+    return {
+        name: rows.get(f"{name} of Shopper", "") for name in ("topology", "endpoint", "protocol")
+    }
+
+
+def test_where_a_run_sends_is_told() -> None:
+    assert described(endpoint="http://127.0.0.1:4318", built_in=True) == {
+        "topology": "shop.yaml",
+        "endpoint": "http://127.0.0.1:4318/v1/traces (built-in receiver)",
+        "protocol": "http/protobuf",
+    }
+    assert described(endpoint="discard://")["endpoint"] == "discard://"
+    assert described(endpoint="discard://")["protocol"] == ""
+
+
+def test_what_variables_decide_is_told_and_no_secret_in_it() -> None:
+    url = "https://collector/in?key=hunter2"
+    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_HEADERS": "a=hunter3"}
+    told = replace(RUN, environ=environ)
+    rows = {row[0]: row[1] for row in figures_table(told, figures(), History()).rows}
+    assert rows["endpoint of Shopper"] == "https://collector:443/in/v1/traces?..."
+    assert rows["protocol of Shopper"] == "http/protobuf"
+    found = json.dumps(summary(told, figures(), History())) + panel(told, figures(), History())
+    assert "https://collector:443/in/v1/traces?..." in found
+    assert "hunter" not in found
+
+
 def test_before_the_first_run_the_panel_is_empty_of_figures() -> None:
     assert "<svg" in panel(None, figures(accepted=0), History())
 
 
 def test_the_section_stands_at_the_end_of_the_report_and_runs_nothing() -> None:
     told = total({"one": Report(figures(operations={"a.b": operation(4)}))})
-    section = report_section(RUN, told, History(), dark=True)
+    run = replace(RUN, parts=(replace(RUN.parts[0], endpoint="discard://"),))
+    section = report_section(run, told, History(), dark=True)
     assert 'data-theme="dark"' in section
     assert "<script" not in section
     assert "http" not in section.replace("http://www.w3.org", "")

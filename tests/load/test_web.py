@@ -112,10 +112,11 @@ def test_what_is_not_there_is_not_found(client: Callable[..., FlaskClient]) -> N
 
 
 def test_downloads_are_named_files(client: Callable[..., FlaskClient]) -> None:
-    answer = client().get("/telemetry/operations.csv")
-    assert answer.headers["Content-Disposition"] == (
-        "attachment; filename=telemetry_operations.csv"
-    )
+    browser = client()
+    for name in ("operations.csv", "summary.json"):
+        answer = browser.get(f"/telemetry/{name}")
+        assert answer.headers["Content-Disposition"] == f"attachment; filename=telemetry_{name}"
+    answer = browser.get("/telemetry/operations.csv")
     (row,) = csv.DictReader(answer.text.splitlines())
     assert (row["operation"], row["spans"], row["errors"]) == ("cart.load", "4004", "4")
 

@@ -192,6 +192,25 @@ def test_a_server_that_is_not_there_is_named_with_the_innermost_reason() -> None
     assert message == "cannot be reached: Connection refused [unreadable-source]"
 
 
+@pytest.mark.parametrize("path", ["status/200", "status/404", "size/20000000", "never/"])
+def test_a_token_in_a_url_is_sent_and_never_shown(server: str, path: str) -> None:
+    try:
+        shown = read_source(f"{server}/{path}?token=hunter2", time_limit_s=1.0).name
+    except TopologyError as error:
+        shown = str(error)
+    assert shown.startswith(f"{server}/{path}?...")
+    assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("user", ["hunter2", "ann:hunter2", "ann:hunter@2"])
+def test_a_password_in_a_url_is_refused_and_not_shown(server: str, user: str) -> None:
+    url = f"{server}/status/200".replace("http://", f"http://{user}@")
+    with pytest.raises(TopologyError, match="a user or password cannot stand in a URL") as raised:
+        read_source(url)
+    assert str(raised.value).startswith(f"{server}/status/200: ")
+    assert "hunter" not in str(raised.value)
+
+
 @pytest.mark.parametrize("url", ["http://", "http://[::1", "http://127.0.0.1:port/", "http://a b/"])
 def test_what_is_no_url_after_all_is_refused(url: str) -> None:
     assert "[unreadable-source]" in refused(url)
