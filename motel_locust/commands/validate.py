@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from motel_locust.commands import console
+from motel_locust.commands.console import BAD_INPUT, BAD_VERDICT, GOOD, source_argument
 from motel_locust.topology import linking
 from motel_locust.topology.diagnostics import Diagnostic, TopologyError
 from motel_locust.topology.reading import Reading, read_topology
@@ -18,14 +19,9 @@ if TYPE_CHECKING:
 
     from motel_locust.topology.model import Topology
 
-GOOD, BAD_VERDICT, BAD_INPUT = 0, 1, 2
-"""The exit status of every command."""
 
-
-@click.command(
-    epilog="Example: motel-locust validate topologies/shop.yaml --strict",
-)
-@click.argument("source", metavar="SOURCE")
+@click.command(cls=console.Command, example="motel-locust validate topologies/shop.yaml --strict")
+@source_argument
 @click.option("--strict", is_flag=True, help="Let warnings give status 1.")
 @click.option(
     "--format",
@@ -53,13 +49,13 @@ def validate(context: click.Context, source: str, output: str, *, strict: bool) 
     warnings = reading.warnings if reading else ()
     if output == "json":
         topology = reading.topology if reading and not problems else None
-        click.echo(json.dumps(_verdict(topology, problems, warnings), indent=2))
+        console.show_json(_verdict(topology, problems, warnings))
     else:
         for diagnostic in (*problems, *warnings):
-            click.echo(str(diagnostic), err=True)
+            console.say(str(diagnostic))
         if reading is not None and not problems:
-            click.echo(_summary(reading.topology))
-            click.echo(f"run it: locust -f locustfiles/topology.py --topology {source}")
+            console.show(_summary(reading.topology))
+            console.show(f"run it: locust -f locustfiles/topology.py --topology {source}")
     if problems:
         context.exit(BAD_INPUT)
     context.exit(BAD_VERDICT if strict and warnings else GOOD)

@@ -140,7 +140,7 @@ def test_an_unknown_command_is_refused() -> None:
 
 
 def test_help_shows_an_example() -> None:
-    assert "Example: motel-locust validate" in validate("--help").stdout
+    assert "Example:\n  motel-locust validate" in validate("--help").stdout
 
 
 def test_validating_imports_neither_locust_nor_numpy() -> None:
