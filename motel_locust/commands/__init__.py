@@ -11,7 +11,10 @@ import motel_locust
 
 _COMMANDS: Final = {
     "validate": ("validate:validate", "Is this topology right?"),
+    "emit": ("emit:emit", "Single-span traces from flags alone."),
+    "doctor": ("doctor:doctor", "Is the OTLP endpoint reachable, does it accept an item?"),
     "receive": ("receive:receive", "An OTLP receiver that counts and judges what comes."),
+    "version": ("version:version", "The version, and those of what it stands on."),
 }
 """Each subcommand in the order of the help: where it is defined, and what it is in one line."""
 

@@ -14,7 +14,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -114,9 +114,12 @@ def show(text: str) -> None:
     click.echo(text)
 
 
-def show_json(value: Any) -> None:
-    """Write the result as JSON for machines; texts as they are, in UTF-8."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def show_json(value: Any, *, err: bool = False) -> None:
+    """Write the result as JSON for machines; texts as they are, in UTF-8.
+
+    *err* is for commands whose standard output is taken by telemetry, here and below.
+    """
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False), err=err)
 
 
 def show_table(
@@ -125,6 +128,7 @@ def show_table(
     *,
     title: str = "",
     right: Collection[str] = (),
+    err: bool = False,
 ) -> None:
     """Write *rows* below *headings*: a rich table on a terminal, else aligned text.
 
@@ -135,11 +139,12 @@ def show_table(
         heading in right or (bool(table) and all(isinstance(row[column], int) for row in table))
         for column, heading in enumerate(headings)
     ]
-    if sys.stdout.isatty():
-        _show_rich(headings, table, aligned, title)
+    stream = sys.stderr if err else sys.stdout
+    if stream.isatty():
+        _show_rich(headings, table, aligned, title, stream)
         return
     if title:
-        click.echo(title)
+        click.echo(title, err=err)
     lines = [list(headings), *([_written(cell) for cell in row] for row in table)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     for line in lines:
@@ -147,11 +152,15 @@ def show_table(
             cell.rjust(width) if to_right else cell.ljust(width)
             for cell, width, to_right in zip(line, widths, aligned, strict=True)
         )
-        click.echo("  ".join(padded).rstrip())
+        click.echo("  ".join(padded).rstrip(), err=err)
 
 
 def _show_rich(
-    headings: Sequence[str], rows: list[list[Cell]], aligned: list[bool], title: str
+    headings: Sequence[str],
+    rows: list[list[Cell]],
+    aligned: list[bool],
+    title: str,
+    stream: TextIO,
 ) -> None:
     from rich import box
     from rich.console import Console
@@ -168,7 +177,7 @@ def _show_rich(
                 for cell in row
             )
         )
-    Console(file=sys.stdout).print(table)
+    Console(file=stream).print(table)
 
 
 def _written(cell: Cell) -> str:
