@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.columns import Batch, Columns, Shape
+    from motel_locust.engine.recorded import RecordedAttributes
 
 DEFAULT_MAX_BYTES = 1 << 20
 MOST_ENCODERS = 4096
@@ -40,7 +41,8 @@ class BatchEncoder:
     """Encodes batches into parcels.
 
     Args:
-        resources: each service's own resource attributes, by the service's name.
+        resources: each service's own resource attributes, by the service's name or, where recorded
+            spans tell several of a service apart, by that of the resource.
         environment: resource attributes for all services, see `encode_heads`.
         max_body_bytes: a part of a batch whose spans take more is cut further. Traces stay whole
             unless one alone takes more, or the rows are not in the order of traces.
@@ -48,7 +50,7 @@ class BatchEncoder:
 
     def __init__(
         self,
-        resources: Mapping[str, Mapping[str, str]],
+        resources: Mapping[str, RecordedAttributes],
         *,
         environment: Mapping[str, str] | None = None,
         max_body_bytes: int = DEFAULT_MAX_BYTES,
@@ -106,7 +108,8 @@ class BatchEncoder:
     def _block(self, columns: Columns, trace_id: NDArray[np.void]) -> Block:
         encoded = self._encoder(columns.shape).encode(columns, trace_id)
         offsets = np.concatenate(([0], encoded.ends))
-        return Block(columns.shape.service, columns.trace, encoded.content, offsets)
+        owner = columns.shape.resource or columns.shape.service
+        return Block(owner, columns.trace, encoded.content, offsets)
 
     def _encoder(self, shape: Shape) -> SpanEncoder:
         # By identity, since Python takes True for 1 and -0.0 for 0.0 when it compares shapes. An
