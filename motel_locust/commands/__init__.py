@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "emit": ("emit:emit", "Single-span traces from flags alone."),
     "doctor": ("doctor:doctor", "Is the OTLP endpoint reachable, does it accept an item?"),
     "receive": ("receive:receive", "An OTLP receiver that counts and judges what comes."),
+    "schema": ("schema:schema", "The topology language as JSON Schema, for editors."),
     "version": ("version:version", "The version, and those of what it stands on."),
 }
 """Each subcommand in the order of the help: where it is defined, and what it is in one line."""
