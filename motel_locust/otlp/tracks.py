@@ -157,7 +157,7 @@ class _Links:
 def _moved(
     chosen: array[int], row: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return where the *chosen* rows are now that row i is ``row[i]``, and the order they are in."""
+    """Return the *chosen* rows as row i becomes ``row[i]``, ascending, and their order before."""
     moved = row[np.frombuffer(chosen, np.int64)]
     order = moved.argsort(kind="stable")
     return moved[order], order
