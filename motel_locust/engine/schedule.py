@@ -43,7 +43,7 @@ ROW: Final = np.dtype(
 Rows: TypeAlias = "NDArray[np.void]"
 
 # Phases of successive users are spread evenly, however many there are: the golden ratio's fraction.
-_PHASE: Final = 0.618034
+PHASE: Final = 0.618034
 
 _WINDOW_ARRIVALS: Final = 4_096
 _WINDOW_ARRIVALS_PER_ROW: Final = 4
@@ -178,7 +178,7 @@ class Schedule:
     def _first(self, user: int, at_ns: int) -> tuple[int, float]:
         """Return the traces since the epoch at which the first arrival is due."""
         whole, part = self._timeline.position(at_ns)
-        part += user * _PHASE % 1 if self._paced else 0.0
+        part += user * PHASE % 1 if self._paced else 0.0
         return (whole + 1, part - 1) if part >= 1 else (whole, part)
 
     def _fitting_window(self) -> Window | None:
