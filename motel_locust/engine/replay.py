@@ -198,8 +198,12 @@ class Replay:
         since_ns = np.maximum(since_ns, 0)
         loop = since_ns // self._period_ns
         within_ns = since_ns - loop * self._period_ns
-        passed = loop * self._after_ns.size + self._after_ns.searchsorted(within_ns)
-        return np.minimum(passed, self._loops * self._after_ns.size) if self._loops else passed
+        passed: NDArray[np.int64] = loop * self._after_ns.size + self._after_ns.searchsorted(
+            within_ns
+        )
+        if self._loops:
+            np.minimum(passed, self._loops * self._after_ns.size, out=passed)
+        return passed
 
     def _due(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> Due:
         row, place = ranges(low, high)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from motel_locust.engine.engine import Engine
+    from motel_locust.engine.replay import Replay
     from motel_locust.engine.statistics import OperationCounts
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.parcels import BatchEncoder, Parcel
@@ -56,7 +57,7 @@ class Feed:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | Replay,
         encoder: BatchEncoder,
         exporter: Exporter,
         *,

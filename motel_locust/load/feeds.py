@@ -1,13 +1,15 @@
-"""The feeds of a run: each user class's engine, encoder and exporter, put together."""
+"""The feeds of a run: each user class's engine or replay, encoder and exporter, put together."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 from motel_locust.engine.engine import Engine
+from motel_locust.engine.replay import Replay
 from motel_locust.load.destination import resource_attributes, settings_for
 from motel_locust.load.feed import Feed
 from motel_locust.load.options import run_options
+from motel_locust.load.recordings import Taped
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.settings import Settings, SettingsError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 def build_feeds(
     run: Run,
-    topologies: Mapping[str, Topology],
+    loads: Mapping[str, Topology | Taped],
     ledger: Ledger,
     *,
     worker: int,
@@ -35,8 +37,9 @@ def build_feeds(
 ) -> dict[str, Feed]:
     """Return the feed of each user class, by its name.
 
-    *topologies* are those of the run, by the hash of their text. Classes with equal settings share
-    an exporter: queue and connections are those of an endpoint. Raises SettingsError.
+    *loads* are the topologies and tapes of the run, by the hash of their text. Classes with equal
+    settings share an exporter: queue and connections are those of an endpoint. Raises
+    SettingsError.
     """
     if worker >= run.stride:
         raise SettingsError(f"{run.stride} workers have taken part in this run; no more can")
@@ -55,11 +58,15 @@ def build_feeds(
                 on_settled=on_settled,
             )
             exporters.append((settings, exporter))
-        topology = topologies[part.sha256]
+        load = loads[part.sha256]
         feeds[part.user_class] = Feed(
-            build_engine(run, part, topology, options, worker=worker),
+            build_replay(run, part, load, options)
+            if isinstance(load, Taped)
+            else build_engine(run, part, load, options, worker=worker),
             BatchEncoder(
-                {name: each.resource_attributes for name, each in topology.services.items()},
+                load.resources
+                if isinstance(load, Taped)
+                else {name: each.resource_attributes for name, each in load.services.items()},
                 environment=resource_attributes(run.environ),
             ),
             exporter,
@@ -90,6 +97,20 @@ def build_engine(
         label_scenarios=options.label_scenarios,
         realtime=options.realtime,
         time_offset_ns=options.time_offset_ns,
+    )
+
+
+def build_replay(run: Run, part: Part, taped: Taped, options: RunOptions) -> Replay:
+    """Return the replay of one user class."""
+    return Replay(
+        taped.tape,
+        seed=run.seed,
+        name=f"{part.user_class} {part.sha256}",
+        epoch_ns=run.epoch_ns,
+        speed=options.speed,
+        loops=options.loops,
+        time_offset_ns=options.time_offset_ns,
+        verbatim=options.verbatim,
     )
 
 

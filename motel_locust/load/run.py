@@ -31,6 +31,8 @@ class Part:
     """As written; empty where the environment variables or the built-in receiver decide."""
     rate: str
     arrivals: str
+    replays: bool = False
+    """Whether ``sha256`` is that of a recording, and not of a topology."""
 
 
 @dataclass(frozen=True, slots=True)

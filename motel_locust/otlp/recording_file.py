@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 from shutil import copyfileobj
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from isal.igzip import BadGzipFile, IGzipFile
 from isal.isal_zlib import IsalError
@@ -58,9 +58,9 @@ def unpacked(file: IO[bytes]) -> IO[bytes]:
     file.seek(0)
     if not packed:
         return file
-    stream = IGzipFile(fileobj=file)  # type: ignore[no-untyped-call]
+    stream: Any = IGzipFile(fileobj=file)  # type: ignore[no-untyped-call]
     stream.myfileobj = file  # closed with it
-    return stream
+    return cast("IO[bytes]", stream)
 
 
 def unreadable(name: str, error: Exception) -> TopologyError:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from motel_locust.engine.settling import ROOT, settle
 from motel_locust.otlp.recorded_fields import FormatError
-from motel_locust.otlp.recorded_ids import preserved_words
 from motel_locust.topology.diagnostics import Diagnostic, TopologyError
 
 if TYPE_CHECKING:
@@ -94,27 +93,21 @@ MOST_ROOTS = 1000
 
 
 def survey(
-    reader: RecordingReader,
-    name: str,
-    *,
-    preserve_ids: bool = False,
-    progress: Callable[[], object],
+    reader: RecordingReader, name: str, *, visit: Callable[[RecordedTrace], object]
 ) -> Survey:
-    """Return what *reader* finds to the end; *progress* is called after every trace.
+    """Return what *reader* finds to the end; *visit* is given every trace.
 
     Raises:
-        TopologyError: with all that is wrong with the recording, such as that it has no span or,
-            with *preserve_ids*, an id that cannot be one.
+        TopologyError: with all that is wrong with the recording: what cannot be read, what *visit*
+            raised FormatError for, or that there is no span.
     """
     found = Survey()
     for trace in reader:
-        if preserve_ids:
-            try:
-                preserved_words(trace)
-            except FormatError as problem:
-                reader.refuse(str(problem), trace.line)
         found.add(trace)
-        progress()
+        try:
+            visit(trace)
+        except FormatError as problem:
+            reader.refuse(str(problem), trace.line)
     reader.check()
     if not found.spans:
         raise TopologyError([Diagnostic(name, 0, 0, "holds no span", "empty-recording")])

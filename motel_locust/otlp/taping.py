@@ -119,7 +119,7 @@ class TapeBuilder:
 
     def _resource(self, span: RecordedSpan) -> str:
         """Return the name of the resource of *span*."""
-        key = marshal.dumps((span.service, span.resource), 2)
+        key = marshal.dumps((span.service, dict(span.resource)), 2)
         name = self._resources.get(key)
         if name is None:
             name = self._resources[key] = f"{span.service}\x1f{len(self._resources)}"

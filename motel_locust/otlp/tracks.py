@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 from array import array
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -33,8 +34,7 @@ class TrackBuilder:
     def __init__(
         self, *, service: str, operation: str, kind: Kind, has_parent: bool, resource: str
     ) -> None:
-        self._named = {"service": service, "name": operation, "kind": kind, "resource": resource}
-        self._has_parent = has_parent
+        self._shape = Shape(service, operation, kind, has_parent, (), resource=resource)
         self._trace, self._start_ns, self._end_ns = array("q"), array("q"), array("q")
         self._span, self._parent = array("Q"), array("Q")
         self._failed = bytearray()
@@ -88,9 +88,8 @@ class TrackBuilder:
         row = np.empty_like(order)
         row[order] = np.arange(order.size)
         return Track(
-            shape=Shape(
-                **self._named,
-                has_parent=self._has_parent,
+            shape=replace(
+                self._shape,
                 attributes=(self._contents.options,),
                 own_events=tuple(events.contents.options for events in self._events),
                 links=tuple(LinkShape((links.contents.options,)) for links in self._links),
@@ -98,7 +97,9 @@ class TrackBuilder:
             ),
             trace=trace[order],
             span=np.frombuffer(self._span, np.uint64)[order],
-            parent=np.frombuffer(self._parent, np.uint64)[order] if self._has_parent else None,
+            parent=np.frombuffer(self._parent, np.uint64)[order]
+            if self._shape.has_parent
+            else None,
             start_ns=np.frombuffer(self._start_ns, np.int64)[order],
             end_ns=np.frombuffer(self._end_ns, np.int64)[order],
             failed=np.frombuffer(self._failed, np.bool_)[order],
