@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "version": ("version:version", "The version, and those of what it stands on."),
 }
 """Each subcommand in the order of the help: where it is defined, and what it is in one line."""
+_OTHER_NAMES: Final = {"status": "doctor"}
 
 
 class _LazyGroup(click.Group):
@@ -29,6 +30,7 @@ class _LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         del ctx
+        cmd_name = _OTHER_NAMES.get(cmd_name, cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         module, _, name = _COMMANDS[cmd_name][0].partition(":")

@@ -22,10 +22,11 @@ from click.shell_completion import CompletionItem
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.quantities import parse_duration
-from motel_locust.topology.reading import Reading, read_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+    from motel_locust.topology.reading import Reading
 
 GOOD: Final = 0
 BAD_VERDICT: Final = 1
@@ -332,6 +333,9 @@ def read(source: str) -> Reading:
     Raises:
         TopologyError: if it cannot be read or is wrong.
     """
+    # Only here: the models of the language take as long to import as everything else together.
+    from motel_locust.topology.reading import read_topology
+
     reading = read_topology(source)
     for warning in reading.warnings:
         say(str(warning))

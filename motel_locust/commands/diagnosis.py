@@ -127,7 +127,7 @@ def _context(settings: Settings) -> ssl.SSLContext:
 
 def _connected(endpoint: Endpoint, addresses: list[str]) -> tuple[socket.socket, list[str]]:
     """Return a connection, and the addresses that refused one before; raise OSError."""
-    refused = []
+    refused: list[str] = []
     for place, address in enumerate(addresses, start=1):
         try:
             return socket.create_connection((address, endpoint.port), CONNECT_S), refused
@@ -167,11 +167,13 @@ def _encrypted(
         return watch.found(
             "tls", "bad", f"certificate not trusted: {error.verify_message}; {advice}"
         )
-    except OSError as error:
-        if isinstance(error, ssl.SSLError) and error.reason in PLAINTEXT:
+    except ssl.SSLError as error:
+        if error.reason in PLAINTEXT:
             return watch.found("tls", "bad", "no TLS at this port; write http:// for plaintext")
-        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-        return watch.found("tls", "bad", f"handshake failed: {reason or 'connection closed'}")
+        return watch.found("tls", "bad", f"handshake failed: {error.reason}")
+    except OSError:
+        text = "connection lost in the handshake; perhaps no TLS at this port: try http://"
+        return watch.found("tls", "bad", text)
     if settings.over_grpc and protocol != "h2":
         advice = "use its gRPC port, or --protocol http/protobuf"
         return watch.found("tls", "bad", f"no HTTP/2 at this port, which gRPC needs; {advice}")

@@ -140,10 +140,10 @@ def emit_spans(
     began_s = time.monotonic()
     try:
         for nth in count() if order.count is None else range(order.count):
-            due_s = began_s + nth / order.per_s
-            if order.for_s is not None and due_s - began_s >= order.for_s:
+            offset_s = nth / order.per_s
+            if order.for_s is not None and offset_s >= order.for_s:
                 break
-            _wait_until(due_s, batches)
+            _wait_until(began_s + offset_s, batches)
             _emit_one(order, tracer)
             advance()
     except KeyboardInterrupt:

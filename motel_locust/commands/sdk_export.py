@@ -12,14 +12,14 @@ import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from motel_locust.otlp.answers import http_answer
 from motel_locust.otlp.delivery import MAY_HAVE_ARRIVED, Answer, Cause
-from motel_locust.otlp.grpc_answers import grpc_failure, grpc_success
+from motel_locust.otlp.grpc_answers import grpc_success
 from motel_locust.otlp.quiet_grpc import grpc
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.otlp.transports import open_transport
@@ -206,10 +206,14 @@ def _without_response(error: Exception) -> Answer:
     return Answer(Cause.LOSS, "connection lost", detail=str(reason))
 
 
+CHANNEL_OPTIONS: Final[Any] = (("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0))
+"""As everywhere here; the exporter's annotation forgets that values may be numbers."""
+
+
 def _grpc_exporter(settings: Settings, tries: Tries) -> SpanExporter:
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-    from motel_locust.otlp.transports.grpc import STATUS_DETAILS, credentials
+    from motel_locust.otlp.transports.grpc import credentials, failed_call_answer
 
     class WatchedStub:
         """Calls the endpoint, and tells what came of it."""
@@ -221,10 +225,7 @@ def _grpc_exporter(settings: Settings, tries: Tries) -> SpanExporter:
             try:
                 response = self._stub.Export(request, **options)
             except grpc.RpcError as failed:
-                status = dict(failed.trailing_metadata() or ()).get(STATUS_DETAILS)
-                tries.answers.append(
-                    grpc_failure(failed.code().name, failed.details() or "", status=status)
-                )
+                tries.answers.append(failed_call_answer(cast("grpc.Call", failed)))
                 raise
             content = response.SerializeToString()
             tries.answers.append(grpc_success(content, signal=settings.signal, items=tries.items))
@@ -234,7 +235,7 @@ def _grpc_exporter(settings: Settings, tries: Tries) -> SpanExporter:
         """The exporter, which makes its stub anew when a connection broke."""
 
         def _initialize_channel_and_stub(self) -> None:
-            super()._initialize_channel_and_stub()
+            super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]
             self._client: Any = WatchedStub(self._client)
 
     return Watched(
@@ -246,5 +247,5 @@ def _grpc_exporter(settings: Settings, tries: Tries) -> SpanExporter:
         compression=grpc.Compression.Gzip
         if settings.compression == "gzip"
         else grpc.Compression.NoCompression,
-        channel_options=(("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0)),
+        channel_options=CHANNEL_OPTIONS,
     )

@@ -59,7 +59,7 @@ TEXT: Final[JsonSchema] = {"type": ["string", "number", "boolean"]}
 TEXT_VALUE: Final[JsonSchema] = {"type": ["string", "number", "boolean", "null"]}
 NAME: Final[JsonSchema] = {"type": "string", "minLength": 1}
 REF: Final = _text(r".*\..*", "write service.operation", "database.query")
-OFF: Final = [None, False, "n", "N", "no", "No", "NO", "off", "Off", "OFF"]
+OFF: Final[list[Any]] = [None, False, "n", "N", "no", "No", "NO", "off", "Off", "OFF"]
 FLAG: Final[JsonSchema] = {
     "type": ["boolean", "string"],
     "pattern": "^(?:y|Y|yes|Yes|YES|on|On|ON|n|N|no|No|NO|off|Off|OFF)$",

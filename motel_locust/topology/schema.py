@@ -51,7 +51,7 @@ def json_schema() -> JsonSchema:
             definitions[name] = _or_bare(definition, key)
     removed = definitions["Override"]["properties"]["remove_calls"]
     removed["items"] = _or_null(_or_bare(_complete(_removal(), parts["Removal"]), "target"))
-    return _with_marks(
+    whole_schema: JsonSchema = _with_marks(
         {
             "$schema": DRAFT,
             **schema,
@@ -75,6 +75,7 @@ def json_schema() -> JsonSchema:
             "definitions": definitions,
         }
     )
+    return whole_schema
 
 
 def _parts(part: type[Part]) -> Iterator[type[Part]]:

@@ -45,7 +45,8 @@ NEEDS_THE_WHOLE = {
 """Codes of what a schema cannot tell: it sees neither YAML's syntax nor two places at once."""
 COMPARES = re.compile(
     r"is not above min|is above peak_multiplier|is not below burst_interval|above its end"
-    r"|weights that add up|is above the greatest|finite number|does not fit 64 bits|is out of range|\.nan"
+    r"|weights that add up|is out of range|is above the greatest|finite number"
+    r"|does not fit 64 bits|\.nan"
 )
 """Messages that compare two values, or tell of numbers that JSON does not have."""
 STRICTER = {"replay"}
