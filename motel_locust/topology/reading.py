@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from motel_locust.topology.diagnostics import Diagnostic, Mistake, Severity, Top
 from motel_locust.topology.document import Entries, Mark, PlacedMistake, Scalar, locate
 from motel_locust.topology.model import Topology
 from motel_locust.topology.outline import outline
+from motel_locust.topology.part import Part
 from motel_locust.topology.sources import Source, read_source
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
     from motel_locust.topology.document import Node
 
-__all__ = ["Reading", "Source", "parse_topology", "read_source", "read_topology"]
+__all__ = ["Reading", "Source", "parse_part", "parse_topology", "read_source", "read_topology"]
+
+PartT = TypeVar("PartT", bound=Part)
 
 # YAML 1.1 line breaks, which PyYAML counts.
 _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -66,20 +69,14 @@ def parse_topology(source: Source) -> Reading:
     Raises:
         TopologyError: with every problem, in file order.
     """
-    text = _decode(source)
-    page = _Page(source.name, _LINE_BREAK.split(text))
-    try:
-        root, problems = compose(text)
-    except PlacedMistake as problem:
-        raise TopologyError([page.diagnostic(problem, problem.mark)]) from None
-    topology, mistakes = _read_models(root)
+    page, root, problems = _compose(source)
+    topology, mistakes = _read_models(root, Topology)
     mistakes += problems
-    mistakes += rules.check_keys(root)
     spelled = outline(root)
     mistakes += rules.check_references(spelled)
     mistakes += cycles.check_cycles(spelled)
     if isinstance(root, Entries) and _is_replay(root):
-        topology, _ = _read_models(_as_replay(root))
+        topology, _ = _read_models(_as_replay(root), Topology)
         mistakes = [mistake for mistake in mistakes if _kept_in_replay(mistake)]
     if mistakes or topology is None:
         raise TopologyError(_in_file_order(page.place(root, mistakes)))
@@ -87,9 +84,34 @@ def parse_topology(source: Source) -> Reading:
     return Reading(source, topology, tuple(_in_file_order(odd)))
 
 
-def _read_models(root: Node) -> tuple[Topology | None, list[Mistake]]:
+def parse_part(source: Source, part: type[PartT]) -> PartT:
+    """Return the *part* that *source* holds: another file than a topology, read by the same rules.
+
+    Raises:
+        TopologyError: with every problem, in file order.
+    """
+    page, root, problems = _compose(source)
+    found, mistakes = _read_models(root, part)
+    mistakes += problems
+    if mistakes or found is None:
+        raise TopologyError(_in_file_order(page.place(root, mistakes)))
+    return found
+
+
+def _compose(source: Source) -> tuple[_Page, Node, list[Mistake]]:
+    """Return the lines of *source*, its document, and what is wrong with that one's keys."""
+    text = _decode(source)
+    page = _Page(source.name, _LINE_BREAK.split(text))
     try:
-        return Topology.model_validate(root), []
+        root, problems = compose(text)
+    except PlacedMistake as problem:
+        raise TopologyError([page.diagnostic(problem, problem.mark)]) from None
+    return page, root, [*problems, *rules.check_keys(root)]
+
+
+def _read_models(root: Node, part: type[PartT]) -> tuple[PartT | None, list[Mistake]]:
+    try:
+        return part.model_validate(root), []
     except ValidationError as error:
         return None, list(explaining.explain(error))
 
