@@ -84,7 +84,13 @@ def _id(digits: int) -> Written[int]:
     multiple=True,
     help="A text attribute of every span; may be given again.",
 )
-@click.option("--kind", type=click.Choice(KINDS), default="server", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    default="server",
+    show_default=True,
+    help="The kind of the spans.",
+)
 @click.option("--trace-id", type=_id(32), help="Join this trace; 32 hexadecimal digits.")
 @click.option(
     "--parent", "parent_id", type=_id(16), help="Its span that is the parent; needs --trace-id."
