@@ -157,7 +157,7 @@ def check(
     if as_json:
         console.show_json(report.as_dict())
     else:
-        _show(report)
+        show(report)
     if not report.passed:
         context.exit(BAD_VERDICT)
 
@@ -174,7 +174,8 @@ def _forecast(
     return Forecast(base_per_s, peak, speed_per_s, cores=os.cpu_count() or 1)
 
 
-def _show(report: Report) -> None:
+def show(report: Report) -> None:
+    """Write *report* for people."""
     right = {"value", "limit", "p50", "p95", "p99", "max"}
     console.show_table(VERDICT_HEADINGS, report.verdicts(), right=right)
     if report.forecast is not None:

@@ -128,7 +128,7 @@ def preview(
     if as_json:
         console.show_json({"source": reading.source.name, "seed": draw.seed, **found.as_dict()})
     elif output is None:
-        _show(found, title)
+        show(found, title)
     elif output == STANDARD_OUTPUT:
         console.show(_picture(found, title).rstrip())
     else:
@@ -144,7 +144,8 @@ def _picture(found: View, title: str) -> str:
     return svg.page(pictures)
 
 
-def _show(found: View, title: str) -> None:
+def show(found: View, title: str) -> None:
+    """Write *found* for people."""
     if found.rate is not None:
         console.show(f"{title}: peak {peak_label(found.rate)}")
         for line in plain.columns(found.rate):

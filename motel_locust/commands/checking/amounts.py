@@ -15,6 +15,11 @@ def rate(per_s: float) -> str:
     return f"{per_s:.3g}"
 
 
+def about(per_s: float) -> str:
+    """Return *per_s* with two digits that count, as an estimate has no more: ``6,200,000``."""
+    return f"{float(f'{per_s:.2g}'):,.0f}"
+
+
 def size(count: float) -> str:
     """Return *count* bytes in B, kB, MB or GB (of 1,000 each)."""
     for unit, name in _BYTES:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from motel_locust.commands.checking.markup import legal
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,12 +18,15 @@ def junit(rows: Sequence[Row], *, source: str) -> bytes:
     failed = sum(not row.passed for row in rows)
     counts = {"tests": str(len(rows)), "failures": str(failed), "errors": "0", "skipped": "0"}
     suites = Element("testsuites", counts)
-    suite = SubElement(suites, "testsuite", {"name": f"motel-locust check {source}", **counts})
+    suite = SubElement(
+        suites, "testsuite", {"name": legal(f"motel-locust check {source}"), **counts}
+    )
     for row in rows:
-        case = SubElement(suite, "testcase", {"classname": source, "name": row.name})
+        case = SubElement(suite, "testcase", {"classname": legal(source), "name": row.name})
         told = f"{row.value} of {row.limit}, {row.scenarios.label}"
         if row.where:
             told += f": {' > '.join(row.where)}"
+        told = legal(told)
         if row.passed:
             SubElement(case, "system-out").text = told
         else:

@@ -112,6 +112,9 @@ class Report:
         yield f"{self.samples:,} traces sampled{each}, seed {self.draw.seed}"
         if self.swarming:
             yield from self._about_swarm()
+        sampled = self._sampled_refs()
+        if sampled:
+            yield f"sampled, not computed, are the spans of: {', '.join(sampled)}"
         stateful = keeps_state(self.topology)
         if stateful:
             yield f"queues, backpressure and circuit breakers are left out: {', '.join(stateful)}"
@@ -122,7 +125,7 @@ class Report:
         )
         if self.forecast.speed_per_s is not None:
             yield (
-                f"this machine generates about {amounts.rate(self.forecast.speed_per_s)} spans/s"
+                f"this machine generates about {amounts.about(self.forecast.speed_per_s)} spans/s"
                 f" a core; planned at {amounts.share(PLANNED_SHARE)} of that, as sending costs more"
                 f" than generating, the peak needs about {_workers(self.forecast)}"
             )
@@ -151,14 +154,20 @@ class Report:
     def _base(self) -> Volume:
         return self.outlook.volumes[0]
 
+    def _sampled_refs(self) -> list[str]:
+        return [
+            ref
+            for ref in self._base.shares
+            if not all(volume.shares[ref].spans.exact for volume in self.outlook.volumes)
+        ]
+
     def _about_swarm(self) -> Iterator[str]:
         wanted = swarm.enough(self.outlook.points)
         yield "the values are those of a swarm: rare corners, not what production looks like"
         if self.samples < wanted:
-            yield (
-                f"{self.outlook.points} choice points need {wanted:,} samples"
-                " to be fixed both ways, one by one"
-            )
+            points = self.outlook.points
+            need = "choice point needs" if points == 1 else "choice points need"
+            yield f"{points} {need} {wanted:,} samples to be fixed both ways, one by one"
 
     def _forecast_dict(self, forecast: Forecast) -> dict[str, Any]:
         base, peak = self._base, forecast.peak

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
+
+from motel_locust.commands.checking.markup import legal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +34,6 @@ text{fill:#e6edf3}.back{fill:#0d1117}.faint{fill:#8d96a0}.bad{fill:#ff7b72}.halo
 .box{fill:#161b22;stroke:#3d444d}.call{stroke:#6e7681}.tip{fill:#6e7681}
 }
 """
-
-# What XML cannot hold at all, not even escaped: https://www.w3.org/TR/xml/#charsets.
-_IMPOSSIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # Widths of letters in parts of the font's size, for usual fonts without serifs; a little too wide.
 _NARROW: Final = frozenset("ijlft.,:;'|!()[]{}/ -·")
@@ -71,11 +69,6 @@ def page(pictures: Sequence[Picture]) -> str:
 def number(value: float) -> str:
     """Return *value* with at most one decimal, fine enough for a pixel."""
     return f"{value:.1f}".removesuffix(".0")
-
-
-def legal(text: str) -> str:
-    """Return *text* with what XML cannot hold replaced."""
-    return _IMPOSSIBLE.sub("�", text)
 
 
 def words(x: float, y: float, text: str, *, classes: str = "", anchor: str = "start") -> str:
