@@ -13,6 +13,8 @@ _COMMANDS: Final = {
     "validate": ("validate:validate", "Is this topology right?"),
     "check": ("check:check", "How large can a trace become, and what will a run send?"),
     "preview": ("preview:preview", "The rate over time and the calls, as pictures."),
+    "import": ("import_:import_", "Recorded traces in, topology out."),
+    "replay": ("replay:replay", "Recorded traces, sent again."),
     "emit": ("emit:emit", "Single-span traces from flags alone."),
     "doctor": ("doctor:doctor", "Is the OTLP endpoint reachable, does it accept an item?"),
     "receive": ("receive:receive", "An OTLP receiver that counts and judges what comes."),

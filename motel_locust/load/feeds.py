@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.replay import Replay
-from motel_locust.load.destination import resource_attributes, settings_for
+from motel_locust.load.destination import settings_for
 from motel_locust.load.feed import Feed
 from motel_locust.load.options import run_options
 from motel_locust.load.recordings import Taped
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.parcels import BatchEncoder
+from motel_locust.otlp.resources import resource_attributes
 from motel_locust.otlp.settings import Settings, SettingsError
 from motel_locust.otlp.transports import open_transport
 from motel_locust.topology.quantities import parse_rate

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.load import values
-from motel_locust.load.destination import resource_attributes, settings_for
+from motel_locust.load.destination import settings_for
 from motel_locust.load.options import SLOW_THRESHOLD, OptionError, plain_values
 from motel_locust.load.recordings import Recording, read_recording, unfit_options
 from motel_locust.load.run import Part
 from motel_locust.otlp.receiver_process import ReceiverError
 from motel_locust.otlp.replayed import find_recording, recording_of
+from motel_locust.otlp.resources import resource_attributes
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.otlp.transports import check_reachable
 from motel_locust.topology.diagnostics import TopologyError

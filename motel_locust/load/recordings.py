@@ -8,20 +8,17 @@ own from what it was sent.
 from __future__ import annotations
 
 import io
-import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import gevent
 from isal import isal_zlib
 
 from motel_locust.load.options import run_options
-from motel_locust.load.pump import SLICE_S
-from motel_locust.load.release import TURN_S
 from motel_locust.otlp.recording_file import RecordingReader, open_recording, unpacked
 from motel_locust.otlp.survey import survey
 from motel_locust.otlp.taping import TapeBuilder
+from motel_locust.otlp.turns import Turns
 from motel_locust.topology.diagnostics import Diagnostic, TopologyError
 from motel_locust.topology.reading import parse_topology
 from motel_locust.topology.sources import Source
@@ -59,7 +56,7 @@ class Recording:
 
     source: Source
     taped: Taped
-    warnings: tuple[str, ...]
+    warnings: tuple[Diagnostic, ...]
 
 
 def read_recording(name: str, *, preserve_ids: bool) -> Recording:
@@ -114,7 +111,7 @@ def _judged(source: Source, *, preserve_ids: bool) -> Recording:
 
     reader = RecordingReader(unpacked(io.BytesIO(source.content)), source.name)
     found = survey(reader, source.name, visit=put)
-    warnings = tuple(f"{source.name}: {warning}" for warning in found.warnings())
+    warnings = tuple(found.warnings(source.name))
     return Recording(source, Taped(builder.build(), builder.resources), warnings)
 
 
@@ -160,16 +157,3 @@ def unfit_options(options: Mapping[str, Any], recordings: Sequence[bool]) -> lis
 
 SPANS_PER_TRACE: Final = 10_000
 """The default of ``--max-spans-per-trace``."""
-
-
-class Turns:
-    """Gives the others on the event loop a turn after each slice of work."""
-
-    def __init__(self) -> None:
-        self._slice_s = time.monotonic()
-
-    def __call__(self) -> None:
-        """Give them one if it is time."""
-        if time.monotonic() - self._slice_s > SLICE_S:
-            gevent.sleep(TURN_S)
-            self._slice_s = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.engine.settling import ROOT, settle
 from motel_locust.otlp.recorded_fields import FormatError
@@ -35,6 +35,8 @@ class Survey:
     """The first start of the trace that starts last."""
     last_ns: int = 0
     """The last end of all spans."""
+    longest_ns: int = 0
+    """The time from the first start to the last end of the longest trace."""
     ordered: bool = True
     """Whether traces come in the order of their first starts."""
     services: set[str] = field(default_factory=set)
@@ -54,7 +56,9 @@ class Survey:
         self.ordered = self.ordered and start_ns >= self.last_start_ns
         self.first_ns = min(self.first_ns, start_ns)
         self.last_start_ns = max(self.last_start_ns, start_ns)
-        self.last_ns = max(self.last_ns, *settled.end_ns)
+        last_ns = max(settled.end_ns)
+        self.last_ns = max(self.last_ns, last_ns)
+        self.longest_ns = max(self.longest_ns, last_ns - start_ns)
         self.services.update([span.service for span in trace.spans])
         for span, parent in zip(trace.spans, settled.parent, strict=True):
             if parent == ROOT and len(self.roots) < MOST_ROOTS:
@@ -66,30 +70,47 @@ class Survey:
         """The time from the first start to the last end."""
         return self.last_ns - self.first_ns
 
-    def warnings(self) -> Iterator[str]:
-        """Yield what was put right, for people."""
-        for name, (one, several) in ODDITIES.items():
-            if count := self.oddities[name]:
-                yield f"{count:,} {one if count == 1 else several}"
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures by name, as JSON has them."""
+        return {
+            "traces": self.traces,
+            "spans": self.spans,
+            "errors": self.errors,
+            "failed_traces": self.failed_traces,
+            "services": len(self.services),
+            "seconds": self.length_ns / 1e9,
+            **{name: self.oddities[name] for name in ODDITIES},
+        }
+
+    def warnings(self, name: str) -> Iterator[Diagnostic]:
+        """Yield what was put right in the recording *name*."""
+        for oddity, (one, several, code) in ODDITIES.items():
+            if count := self.oddities[oddity]:
+                message = f"{count:,} {one if count == 1 else several}"
+                yield Diagnostic(name, 0, 0, message, code, severity="warning")
 
 
-ODDITIES = {
+ODDITIES: Final = {
     "orphans": (
         "span names a parent that is not in its trace: sent as a root",
         "spans name parents that are not in their traces: sent as roots",
+        "missing-parent",
     ),
     "circles": (
         "span is its own ancestor: sent as a root",
         "spans are their own ancestors: sent as roots",
+        "parent-circle",
     ),
     "moved": (
         "span starts before its parent: moved to the parent's start",
         "spans start before their parents: moved to the parents' starts",
+        "early-child",
     ),
 }
+"""What is put right: in words, of one span and of several, and the code of its warning."""
 
 # Names may hold ids; people look at a few.
-MOST_ROOTS = 1000
+MOST_ROOTS: Final = 1000
 
 
 def survey(

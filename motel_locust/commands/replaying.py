@@ -1,0 +1,235 @@
+"""A recording on its way: read a few traces at a time, put on tape, encoded, and delivered.
+
+However large the recording is, in memory there are only the traces of one tape, the bodies that
+were cut from it, and what the exporter has under way. When that is full the reading waits, so no
+span is ever dropped.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from gevent.event import Event
+
+from motel_locust.engine.columns import Counts
+from motel_locust.engine.settling import settle
+from motel_locust.otlp.bodies import BodyBuilder
+from motel_locust.otlp.delivery import Body
+from motel_locust.otlp.exporter import GIVE_UP_S, Exporter
+from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
+from motel_locust.otlp.taping import TapeBuilder
+from motel_locust.otlp.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from motel_locust.engine.recorded import RecordedTrace
+    from motel_locust.otlp.exporter import Settled
+    from motel_locust.otlp.ledger import Ledger
+    from motel_locust.otlp.survey import Survey
+    from motel_locust.otlp.transports import Transport
+
+SPANS_OF_A_TAPE: Final = 8_192
+"""Some 10 MB while it is made; with fewer, making the templates costs more than the reading."""
+TOGETHER_NS: Final = 50_000_000
+"""Traces that are due within this time leave together, when the last of them is due."""
+QUEUE_BYTES: Final = 16 << 20
+ROOM_S: Final = 0.05
+"""A settled delivery wakes whoever waits for room; this is for what settles unheard."""
+INTERRUPTED_S: Final = 5.0
+"""Time for deliveries under way when a replay is stopped."""
+NS_PER_S: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """When traces are sent, and with which times."""
+
+    first_ns: int
+    """The first start in the recording, Unix time."""
+    anchor_ns: int | None
+    """What it becomes, Unix time; None where all times stay as they were recorded."""
+    speed: float | None
+    """How many times faster than recorded; None as fast as may be, with all distances kept."""
+    loops: int
+    period_ns: int
+    """From one loop to the next, where there is a speed."""
+
+    def after_ns(self, start_ns: NDArray[np.int64], loop: int) -> NDArray[np.int64]:
+        """Return how long after the anchor traces start that were recorded at *start_ns*."""
+        if self.speed is None:
+            return start_ns - self.first_ns
+        return ((start_ns - self.first_ns) / self.speed).astype(np.int64) + loop * self.period_ns
+
+    def stamps_ns(self, start_ns: NDArray[np.int64], loop: int) -> NDArray[np.int64]:
+        """Return the Unix times with which they are sent: int64[traces]."""
+        if self.anchor_ns is None:
+            return start_ns
+        return self.anchor_ns + self.after_ns(start_ns, loop)
+
+
+def score_of(
+    found: Survey,
+    *,
+    anchor_ns: int | None,
+    at_end: bool,
+    speed: float | None,
+    loops: int,
+) -> Score:
+    """Return the score of the recording *found*.
+
+    *anchor_ns* is the Unix time on which its last end falls, of the first loop, or its first start
+    unless *at_end*; None leaves all times as they are.
+    """
+    length_ns = found.length_ns
+    if speed is not None and speed != 1:
+        # The last trace need not be the one that ends last, but this is never too short.
+        length_ns = int((found.last_start_ns - found.first_ns) / speed) + found.longest_ns
+    if anchor_ns is not None and at_end:
+        anchor_ns -= length_ns
+    return Score(
+        first_ns=found.first_ns,
+        anchor_ns=anchor_ns,
+        speed=speed,
+        loops=loops,
+        period_ns=max(1, length_ns),
+    )
+
+
+class Player:
+    """Sends the traces of a recording by its *score*, until the end or until :meth:`stop`.
+
+    Args:
+        transport: the way out; the player closes it.
+        ledger: where spans are counted.
+        environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them.
+        preserve_ids: sends the ids that were recorded, else new ones, others in every loop.
+        sent: called with the number of spans that were sent.
+
+    Attributes:
+        counts: of all that was sent.
+        lag_s: how far the latest of it was behind the score; 0 where that has no speed.
+    """
+
+    def __init__(
+        self,
+        score: Score,
+        transport: Transport,
+        ledger: Ledger,
+        *,
+        environment: Mapping[str, str],
+        preserve_ids: bool,
+        sent: Callable[[int], object],
+    ) -> None:
+        self.counts, self.lag_s = Counts(), 0.0
+        self._score, self._environment = score, environment
+        self._preserve_ids, self._sent = preserve_ids, sent
+        self._room, self._stopped = Event(), Event()
+        self._exporter = Exporter(
+            transport, ledger, queue_bytes=QUEUE_BYTES, on_settled=self._on_settled
+        )
+        self._turns = Turns()
+        self._builder = TapeBuilder(preserve_ids=preserve_ids)
+        self._due_ns = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopped.set()
+        self._room.set()
+
+    def play(self, traces: Callable[[], Iterable[RecordedTrace]]) -> None:
+        """Send what *traces* returns, again in every loop; return when nothing is under way.
+
+        Raises:
+            FormatError: an id that is to be preserved cannot be one.
+        """
+        try:
+            began_s = time.monotonic()
+            for loop in range(self._score.loops):
+                # 128 bits of the traces' ids, which the trace's own id then spreads.
+                key = np.array([[secrets.randbits(64), secrets.randbits(64)]], np.uint64)
+                for trace in traces():
+                    self._wait_for(trace, loop, key, began_s)
+                    if self.stopped:
+                        break
+                    self._builder.add(trace)
+                    if self._builder.spans >= SPANS_OF_A_TAPE:
+                        self._send(loop, key)
+                    self._turns()
+                if self.stopped:
+                    break
+                self._send(loop, key)
+            self._exporter.drain(INTERRUPTED_S if self.stopped else 2 * GIVE_UP_S)
+        finally:
+            self._exporter.close()
+
+    def _wait_for(
+        self, trace: RecordedTrace, loop: int, key: NDArray[np.uint64], began_s: float
+    ) -> None:
+        """Wait until *trace* is due; send those before it unless it can leave with them."""
+        if self._score.speed is None:
+            return
+        start_ns = np.array([min(settle(trace).start_ns)])
+        due_ns = int(self._score.after_ns(start_ns, loop)[0])
+        if self._builder.spans and due_ns - self._due_ns > TOGETHER_NS:
+            self._send(loop, key)
+        if not self._builder.spans:
+            self._due_ns = due_ns
+        ahead_s = began_s + due_ns / NS_PER_S - time.monotonic()
+        self.lag_s = max(self.lag_s, -ahead_s)
+        if ahead_s > 0:
+            self._stopped.wait(ahead_s)
+
+    def _send(self, loop: int, key: NDArray[np.uint64]) -> None:
+        """Send what was put on tape, and begin a new one."""
+        builder, self._builder = self._builder, TapeBuilder(preserve_ids=self._preserve_ids)
+        if not builder.spans:
+            return
+        tape = builder.build()
+        traces = tape.start_ns.size
+        batch = tape.batch(
+            np.arange(traces),
+            np.broadcast_to(key, (traces, 2)),
+            start_ns=self._score.stamps_ns(tape.start_ns, loop),
+            tick_ns=np.zeros(traces, np.int64),
+            pause=self._turns,
+        )
+        encoder = BatchEncoder(builder.resources, environment=self._environment)
+        body = BodyBuilder(encoder.heads)
+        for parcel in encoder.encode(batch, self._turns):
+            if body.spans and body.size + parcel.size > DEFAULT_MAX_BYTES:
+                self._offer(body)
+                body = BodyBuilder(encoder.heads)
+            body.add(parcel)
+            self.counts += parcel.counts
+        self._offer(body)
+
+    def _offer(self, builder: BodyBuilder) -> None:
+        """Give a body to the exporter once there is room for it."""
+        content = builder.build()
+        until_s = None
+        while not self._exporter.room(len(content)):
+            if self.stopped:
+                until_s = until_s or time.monotonic() + INTERRUPTED_S
+                if time.monotonic() > until_s:
+                    break
+            self._room.clear()
+            self._room.wait(ROOM_S)
+        now_s = time.monotonic()
+        self._exporter.offer(Body("traces", content, builder.spans, now_s, now_s))
+        self._turns()
+
+    def _on_settled(self, settled: Settled) -> None:
+        self._room.set()
+        self._sent(settled.accepted + settled.rejected + settled.failed + settled.dropped)
