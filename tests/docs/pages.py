@@ -1,8 +1,9 @@
 """Pages of the documentation as scripts: what a reader would write and type, in order.
 
-A block ```` ```yaml file=shop.yaml ```` is a file that the reader writes. The blocks ```` ```sh run ````
-are typed into one shell, one after the other. A block ```` ```text prints ```` shows what the block
-before it prints: its lines come in that order among the others, with … for what differs each time.
+A block ```` ```yaml file=shop.yaml ```` is a file that the reader writes. The blocks of
+```` ```sh run ```` are typed into one shell, one after the other. A block ```` ```text prints ````
+shows what the block before it prints: its lines come in that order among the others, with … for
+what differs each time.
 """
 
 from __future__ import annotations
