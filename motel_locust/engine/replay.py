@@ -94,9 +94,9 @@ class Replay:
         after_ns = (tape.start_ns - tape.start_ns[0]) / speed
         self._after_ns = after_ns.astype(np.int64)
         """When each trace is due after its user began: int64[traces], ascending."""
-        # A user begins again when the last span has ended.
-        length_ns = int((tape.end_ns - int(tape.start_ns[0])) / speed)
-        self._period_ns = max(length_ns, int(self._after_ns[-1]), TICK_NS)
+        # A user begins again when the last span has ended, but not at once if all are 0 long.
+        length_ns = max(tape.end_ns - int(tape.start_ns[0]), TICK_NS)
+        self._period_ns = max(int(length_ns / speed), int(self._after_ns[-1]), 1)
         self._mean_spans = float(tape.spans.mean())
         self._rows: list[tuple[int, int, int]] = []
         self._place: dict[int, int] = {}

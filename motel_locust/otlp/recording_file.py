@@ -169,7 +169,7 @@ class RecordingReader:
     def _refuse_text(self, text: str, error: json.JSONDecodeError, line: int) -> None:
         begin = text.rfind("\n", 0, error.pos) + 1
         excerpt, _, _ = text[begin:].partition("\n")
-        said = f"{error.msg[:1].lower()}{error.msg[1:]}"
+        said = f"{error.msg[:1].lower()}{error.msg[1:]}".removesuffix(" starting at")
         self.refuse(
             f"is not JSON: {said}; a recording is one JSON object for each trace",
             line + text.count("\n", 0, error.pos),
