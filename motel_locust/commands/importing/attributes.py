@@ -107,11 +107,13 @@ class Tallies:
     *most* is how many different values of one are kept; with 0 nothing is counted.
     """
 
-    __slots__ = ("_left_out", "_most", "by_key", "owners")
+    __slots__ = ("_most", "by_key", "ignored", "owners")
 
     def __init__(self, most: int, left_out: frozenset[str]) -> None:
         self._most = most
-        self._left_out = left_out
+        self.ignored = set(left_out)
+        """Keys whose values need not even be read: those left out, and, where only constants are
+        looked for, those that vary."""
         self.owners = 0
         self.by_key: dict[str, Tally] = {}
 
@@ -121,12 +123,14 @@ class Tallies:
         if not self._most:
             return
         for key, value in attributes:
-            if value is None or key in self._left_out:
+            if value is None or key in self.ignored:
                 continue
             tally = self.by_key.get(key)
             if tally is None:
                 tally = self.by_key[key] = Tally()
             tally.add(value, self._most)
+            if self._most == 1 and tally.spread is not None:
+                self.ignored.add(key)
 
     def constants(self) -> dict[str, Value]:
         """Return what all owners have alike."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -10,15 +10,19 @@ from motel_locust.commands.importing.attributes import Tallies
 from motel_locust.commands.importing.columns import DETACHED, FAILED, KIND_SHIFT, SPAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from motel_locust.commands.importing.attributes import Value
     from motel_locust.commands.importing.shelf import Shelf
+
+    Resource: TypeAlias = dict[str, Value | None]
 
 ROWS: Final = 16_384
 """As lists these take some 5 MB."""
 
 NO_PARENT: Final = bytes(8)
+
+MOST_RESOURCES: Final = 10_000
 
 LEFT_OUT: Final = frozenset(
     {
@@ -80,6 +84,8 @@ class Intake:
         """Spans that ended before they began; they count as 0 long."""
         self.skipped = 0
         """Documents without spans: logs, metrics, other lines."""
+        self.resources: dict[Hashable, tuple[Any, Resource]] = {}
+        """Resources that came before, for formats that repeat them with every few spans."""
         self._shelf = shelf
         self._most = most_values
         self._traces: list[bytes] = []
@@ -100,6 +106,17 @@ class Intake:
         operation = OperationIntake(service, name, len(self.operations), self._most)
         self.operations.append(operation)
         return operation
+
+    def known_resource(self, key: Hashable, content: Any) -> Resource | None:
+        """Return the resource that came with *key* if it had the same *content*."""
+        before, resource = self.resources.get(key, (None, None))
+        return resource if before == content else None
+
+    def keep_resource(self, key: Hashable, content: Any, resource: Resource) -> None:
+        """Keep *resource* for :meth:`known_resource`."""
+        if len(self.resources) == MOST_RESOURCES:
+            self.resources.clear()
+        self.resources[key] = (content, resource)
 
     def add(
         self,

@@ -9,10 +9,10 @@ from motel_locust.commands.importing.ids import SPAN_BYTES, TRACE_BYTES, parse_i
 from motel_locust.commands.importing.intake import NO_PARENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Set
 
     from motel_locust.commands.importing.attributes import Value
-    from motel_locust.commands.importing.intake import Intake, ServiceIntake
+    from motel_locust.commands.importing.intake import Intake, Resource, ServiceIntake
 
 KINDS: Final = {
     name: number
@@ -25,6 +25,8 @@ KINDS: Final = {
 
 ERROR: Final = frozenset({2, "STATUS_CODE_ERROR"})
 
+NOTHING: Final = frozenset[str]()
+
 UNNAMED: Final = "unknown_service"
 """What SDKs call a service that was given no name begins like this."""
 
@@ -36,21 +38,30 @@ def take_document(document: dict[str, Any], intake: Intake) -> None:
         ValueError, KeyError, TypeError, AttributeError: if it is not OTLP JSON.
     """
     for resource_spans in document.get("resourceSpans") or document.get("batches") or ():
-        resource = dict(typed(resource_spans.get("resource", {}).get("attributes", ())))
+        resource, came_before = _resource(resource_spans.get("resource") or {}, intake)
         scopes = (
             resource_spans.get("scopeSpans")
             or resource_spans.get("instrumentationLibrarySpans")
             or ()
         )
-        noted: set[str] = set()
         for scope_spans in scopes:
             scope = scope_spans.get("scope") or scope_spans.get("instrumentationLibrary") or {}
             service = intake.service(service_name(resource, scope.get("name", "")))
-            if service.name not in noted:
-                noted.add(service.name)
+            if not came_before:
                 service.resources.add(resource.items())
             for span in scope_spans.get("spans", ()):
                 _take_span(span, service, intake)
+
+
+def _resource(message: dict[str, Any], intake: Intake) -> tuple[Resource, bool]:
+    """Return the attributes of a resource, and whether the very same was read before."""
+    listed = message.get("attributes") or ()
+    name = next((str(each.get("value")) for each in listed if each["key"] == "service.name"), "")
+    if (known := intake.known_resource(name, listed)) is not None:
+        return known, True
+    resource = dict(_typed(listed, NOTHING))
+    intake.keep_resource(name, listed, resource)
+    return resource, False
 
 
 def service_name(resource: dict[str, Any], scope: str) -> str:
@@ -61,28 +72,35 @@ def service_name(resource: dict[str, Any], scope: str) -> str:
     return scope or name or "unknown"
 
 
-def typed(attributes: Iterable[dict[str, Any]]) -> Iterator[tuple[str, Value | None]]:
-    """Yield keys and values; None where the value is a list, a mapping, bytes or not finite."""
+def _typed(
+    attributes: Iterable[dict[str, Any]], ignored: Set[str]
+) -> Iterator[tuple[str, Value | None]]:
+    """Yield keys and values, but for *ignored* keys.
+
+    None stands for a list, a mapping, bytes, and a number that is not finite.
+    """
     for attribute in attributes:
-        value = attribute.get("value") or {}
-        for kind, content in value.items():
-            if kind == "intValue":
-                yield attribute["key"], int(content)
-            elif kind == "doubleValue":
-                number = float(content)
-                yield attribute["key"], number if math.isfinite(number) else None
-            elif kind in ("stringValue", "boolValue"):
-                yield attribute["key"], content
+        key = attribute["key"]
+        if key in ignored:
+            continue
+        for kind, content in (attribute.get("value") or {}).items():
+            if kind == "stringValue" or kind == "boolValue":
+                yield key, content
+            elif kind == "intValue":
+                yield key, int(content)
+            elif kind == "doubleValue" and math.isfinite(number := float(content)):
+                yield key, number
             else:
-                yield attribute["key"], None
+                yield key, None
 
 
 def _take_span(span: dict[str, Any], service: ServiceIntake, intake: Intake) -> None:
     parent = span.get("parentSpanId")
     status = span.get("status")
+    operation = service.operation(span.get("name", ""))
     intake.add(
-        service.operation(span.get("name", "")),
-        typed(span.get("attributes", ())),
+        operation,
+        _typed(span.get("attributes", ()), operation.attributes.ignored),
         trace_id=parse_id(span["traceId"], TRACE_BYTES),
         span_id=parse_id(span["spanId"], SPAN_BYTES),
         parent_id=parse_id(parent, SPAN_BYTES) if parent else NO_PARENT,

@@ -9,10 +9,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from motel_locust.commands.importing.ids import LATEST_NS, SPAN_BYTES, TRACE_BYTES
 from motel_locust.commands.importing.intake import NO_PARENT
-from motel_locust.commands.importing.otlp_json import service_name
+from motel_locust.commands.importing.otlp_json import NOTHING, service_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Set
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -33,27 +33,32 @@ def take_request(request: ExportTraceServiceRequest, intake: Intake) -> None:
         ValueError: if a span's ids or times are none.
     """
     for resource_spans in request.resource_spans:
-        resource = dict(_typed(resource_spans.resource.attributes))
-        noted: set[str] = set()
+        content = resource_spans.resource.SerializeToString()
+        known = intake.known_resource(content, content)
+        resource = known or dict(_typed(resource_spans.resource.attributes, NOTHING))
         for scope_spans in resource_spans.scope_spans:
             service = intake.service(service_name(resource, scope_spans.scope.name))
-            if service.name not in noted:
-                noted.add(service.name)
+            if known is None:
                 service.resources.add(resource.items())
             for span in scope_spans.spans:
                 _take_span(span, service, intake)
+        if known is None:
+            intake.keep_resource(content, content, resource)
 
 
-def _typed(attributes: Iterable[KeyValue]) -> Iterator[tuple[str, Value | None]]:
+def _typed(attributes: Iterable[KeyValue], ignored: Set[str]) -> Iterator[tuple[str, Value | None]]:
     for attribute in attributes:
+        key = attribute.key
+        if key in ignored:
+            continue
         value = attribute.value
         kind = value.WhichOneof("value")
         if kind in _SCALARS:
-            yield attribute.key, getattr(value, kind)
+            yield key, getattr(value, kind)
         elif kind == "double_value" and math.isfinite(value.double_value):
-            yield attribute.key, value.double_value
+            yield key, value.double_value
         else:
-            yield attribute.key, None
+            yield key, None
 
 
 def _take_span(span: Span, service: ServiceIntake, intake: Intake) -> None:
@@ -68,9 +73,10 @@ def _take_span(span: Span, service: ServiceIntake, intake: Intake) -> None:
     start_ns, end_ns = span.start_time_unix_nano, span.end_time_unix_nano
     if max(start_ns, end_ns) > LATEST_NS:
         raise ValueError(f"{max(start_ns, end_ns)} ns is not a time between 1970 and 2262")
+    operation = service.operation(span.name)
     intake.add(
-        service.operation(span.name),
-        _typed(span.attributes),
+        operation,
+        _typed(span.attributes, operation.attributes.ignored),
         trace_id=trace_id,
         span_id=span_id,
         parent_id=parent_id or NO_PARENT,
