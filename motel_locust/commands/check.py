@@ -178,10 +178,14 @@ def show(report: Report) -> None:
     """Write *report* for people."""
     right = {"value", "limit", "p50", "p95", "p99", "max"}
     console.show_table(VERDICT_HEADINGS, report.verdicts(), right=right)
+    for place in report.places():
+        console.show(place)
     if report.forecast is not None:
         console.show("")
-        right |= {"spans a trace", "bytes a trace"}
-        title = "Latency of traces, from start to end of their roots"
+        right |= {"mean spans", "mean bytes"}
+        title = (
+            "Traces of each set of scenarios: latency from start to end of their roots, and size"
+        )
         console.show_table(LATENCY_HEADINGS, report.latencies(), title=title, right=right)
         console.show("")
         title = "What each service sends, at the base rate and at the peak"

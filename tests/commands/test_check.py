@@ -42,9 +42,14 @@ def test_a_topology_within_its_limits_is_good(small: str) -> None:
     assert result.stderr == ""
     lines = result.stdout.splitlines()
     assert [" ".join(line.split()) for line in lines[1:4]] == [
-        "ok depth 1 10 1 1 1 1 baseline web.get > db.query",
-        "ok fan-out 5 100 5 5 5 5 rush web.get",
-        "ok spans 6 10,000 6 6 6 6 rush web.get",
+        "ok depth 1 10 1 1 1 1",
+        "ok fan-out 5 100 5 5 5 5",
+        "ok spans 6 10,000 6 6 6 6",
+    ]
+    assert lines[4:7] == [
+        "depth 1, baseline: web.get > db.query",
+        "fan-out 5, rush: web.get",
+        "spans 6, rush: web.get",
     ]
     assert "50 traces sampled for each of 2 sets of scenarios, seed 3" in lines
     assert "peak: 30 traces/s at 1m, rush; base rate: 10/s" in lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.commands.checking import amounts, swarm
 from motel_locust.commands.checking.sets import keeps_state
@@ -11,7 +11,7 @@ from motel_locust.commands.checking.speed import PLANNED_SHARE, workers
 from motel_locust.commands.console import Cell, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from motel_locust.commands.checking.expectation import Estimate
     from motel_locust.commands.checking.outlook import Outlook
@@ -73,19 +73,23 @@ class Report:
                 row.value,
                 row.limit,
                 *_spread_cells(row.sampled),
-                row.scenarios.label,
-                " > ".join(row.where),
             ]
+
+    def places(self) -> Iterator[str]:
+        """Yield where the value of each row was found."""
+        for row in self.rows:
+            where = f": {_path(row.where)}" if row.where else ""
+            yield f"{row.name} {row.value:,}, {row.scenarios.label}{where}"
 
     def latencies(self) -> Iterator[list[Cell]]:
         """Yield the latency of each set of scenarios, below :data:`LATENCY_HEADINGS`."""
         for volume in self.outlook.volumes:
             spans = amounts.rate(volume.spans)
             yield [
-                volume.scenarios.label,
                 *(amounts.duration(each) for each in asdict(volume.latency).values()),
-                spans if volume.exact else f"{spans} (sampled)",
+                spans,
                 amounts.size(volume.size),
+                volume.scenarios.label,
             ]
 
     def services(self) -> Iterator[list[Cell]]:
@@ -113,11 +117,13 @@ class Report:
         if self.swarming:
             yield from self._about_swarm()
         sampled = self._sampled_refs()
+        if any(each.bounds.spans > self.draw.limit for each in self.outlook.findings):
+            yield f"traces may reach the limit of {self.draw.limit:,} spans, where they are cut"
         if sampled:
-            yield f"sampled, not computed, are the spans of: {', '.join(sampled)}"
+            yield f"sampled, not computed, are the spans of {_listed(sampled)}"
         stateful = keeps_state(self.topology)
         if stateful:
-            yield f"queues, backpressure and circuit breakers are left out: {', '.join(stateful)}"
+            yield f"queues, backpressure and circuit breakers are left out: {_listed(stateful)}"
         peak = self.forecast.peak
         yield (
             f"peak: {amounts.rate(peak.traces_per_s)} traces/s at {amounts.clock(peak.t_ns)},"
@@ -185,12 +191,30 @@ class Report:
         }
 
 
-VERDICT_HEADINGS = (
-    *("", "limit on", "value", "limit", "p50", "p95", "p99", "max"),
-    *("scenarios", "where"),
+VERDICT_HEADINGS: Final = ("", "limit on", "value", "limit", "p50", "p95", "p99", "max")
+LATENCY_HEADINGS: Final = (
+    *("p50", "p95", "p99", "max"),
+    *("mean spans", "mean bytes", "scenarios"),
 )
-LATENCY_HEADINGS = ("scenarios", "p50", "p95", "p99", "max", "spans a trace", "bytes a trace")
-SERVICE_HEADINGS = ("service", "spans/s", "bytes/s", "peak spans/s", "peak bytes/s")
+SERVICE_HEADINGS: Final = ("service", "spans/s", "bytes/s", "peak spans/s", "peak bytes/s")
+
+
+_MOST_NAMES: Final = 8
+"""Of a longer path or list only so many names are told."""
+
+
+def _path(refs: Sequence[str]) -> str:
+    if len(refs) > _MOST_NAMES:
+        half = _MOST_NAMES // 2
+        left_out = f"({len(refs) - 2 * half:,} more)"
+        refs = (*refs[:half], left_out, *refs[-half:])
+    return " > ".join(refs)
+
+
+def _listed(refs: Sequence[str]) -> str:
+    if len(refs) > _MOST_NAMES:
+        refs = (*refs[:_MOST_NAMES], f"{len(refs) - _MOST_NAMES:,} more")
+    return ", ".join(refs)
 
 
 def _workers(forecast: Forecast) -> str:
