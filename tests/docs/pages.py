@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLOCK = re.compile(r"^( *)```(.*?)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-_PORT = re.compile(r"(?<=localhost:|127\.0\.0\.1:)\d{4,5}|(?<=-port )\d{4,5}|(?<= port: )\d{4,5}")
+_PORT = re.compile(
+    r"(?<=localhost:|127\.0\.0\.1:)\d{4,5}|(?<=localhost )\d{4,5}"
+    r"|(?<=-port )\d{4,5}|(?<= port: )\d{4,5}"
+)
 
 
 @dataclass(slots=True)
@@ -30,15 +33,24 @@ class Step:
 
 @dataclass(slots=True)
 class Page:
-    """What a reader of a page writes and types."""
+    """What a reader of a page types and writes, in order."""
 
-    files: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    files: list[tuple[int, str, str]] = field(default_factory=list)
+    """Before which step, name, content."""
 
-    def script(self, mark: str) -> str:
-        """Return one script of all steps, which prints *mark* before each."""
+    def script(self, mark: str, written: Path) -> str:
+        """Return one script of all steps, which prints *mark* before each.
+
+        The files lie in the folder *written* by their number until it is their turn.
+        """
         lines = ["trap 'kill $(jobs -p) 2> /dev/null || true; wait' EXIT"]
-        for step in self.steps:
+        for place, step in enumerate(self.steps):
+            lines += [
+                f"cp {written / str(number)} {name}"
+                for number, (before, name, _) in enumerate(self.files)
+                if before == place
+            ]
             lines += [f"echo '{mark}'", step.commands]
         return "\n".join(lines)
 
@@ -55,7 +67,7 @@ def read_page(path: Path, free_port: Callable[[], int]) -> Page:
         text = re.sub(f"^{indent}", "", content, flags=re.MULTILINE)
         _, _, role = kind.partition(" ")
         if role.startswith("file="):
-            page.files[role.removeprefix("file=")] = text
+            page.files.append((len(page.steps), role.removeprefix("file="), text))
         elif role == "run":
             page.steps.append(Step(text))
         elif role == "prints":

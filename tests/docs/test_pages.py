@@ -44,12 +44,14 @@ def test_a_page_is_right_to_the_letter(path: Path, tmp_path: Path, otelcol: Path
     page = read_page(path, free_port)
     assert page.steps
     environment = checkout(tmp_path, otelcol)
-    for name, content in page.files.items():
-        (tmp_path / name).write_text(content)
+    written = tmp_path / "written"
+    written.mkdir()
+    for number, (_, _, content) in enumerate(page.files):
+        (written / str(number)).write_text(content)
     bash = shutil.which("bash")
     assert bash
     shell = subprocess.Popen(
-        [bash, "-euo", "pipefail", "-c", page.script(MARK)],
+        [bash, "-euo", "pipefail", "-c", page.script(MARK, written)],
         cwd=tmp_path,
         env=environment,
         stdin=subprocess.DEVNULL,
