@@ -24,7 +24,7 @@ from motel_locust.otlp.replayed import find_recording
 from motel_locust.otlp.resources import resource_attributes
 from motel_locust.otlp.settings import resolve
 from motel_locust.otlp.survey import survey
-from motel_locust.otlp.transports import check_reachable, open_transport
+from motel_locust.otlp.transports import Unreachable, check_reachable, open_transport
 from motel_locust.topology.quantities import parse_duration
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from motel_locust.otlp.survey import Survey
 
 MAX: Final = "max"
+ADVICE: Final = "is it running? --stdout needs none, --endpoint names another"
 
 
 def _speed(text: str) -> float | None:
@@ -105,8 +106,8 @@ def replay(
     RECORDING is a file that motel-locust import --record has written, plain or gzip, or - for
     standard input; SOURCE a topology with mode: replay. All times are moved together, so that the
     recording ends now, and ids are new, unless the options say otherwise. The recording is read to
-    its end before anything is sent. Status 0: all spans were accepted. 1: some were not, or the
-    replay was stopped. 2: wrong usage or a wrong recording.
+    its end before anything is sent. Status 0: all spans were accepted. 1: some were not, the
+    endpoint cannot be reached, or the replay was stopped. 2: wrong usage or a wrong recording.
     """
     if preserve_ids and loops > 1:
         raise click.UsageError("--preserve-ids sends the same ids in every --loop; leave one out")
@@ -117,7 +118,11 @@ def replay(
         found = _survey(file, name, preserve_ids=preserve_ids)
         for warning in found.warnings(name):
             console.say(str(warning))
-        check_reachable(settings, advice="is it running? --stdout needs none, --endpoint names one")
+        try:
+            check_reachable(settings, advice=ADVICE)
+        except Unreachable as error:
+            console.say(f"Error: {error}")
+            raise click.exceptions.Exit(console.BAD_VERDICT) from None
         score = score_of(
             found,
             anchor_ns=None if verbatim else time.time_ns() + offset_ns,

@@ -16,6 +16,7 @@ import numpy as np
 from gevent.event import Event
 
 from motel_locust.engine.columns import Counts
+from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.settling import settle
 from motel_locust.otlp.bodies import BodyBuilder
 from motel_locust.otlp.delivery import Body
@@ -98,7 +99,7 @@ def score_of(
         anchor_ns=anchor_ns,
         speed=speed,
         loops=loops,
-        period_ns=max(1, length_ns),
+        period_ns=max(1, int(max(found.length_ns, TICK_NS) / (speed or 1))),
     )
 
 
