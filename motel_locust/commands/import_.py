@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,12 +18,13 @@ from motel_locust.commands.importing.faults import ImportFault
 from motel_locust.commands.importing.figures import counted
 from motel_locust.commands.importing.intake import Intake
 from motel_locust.commands.importing.meta import Summary
+from motel_locust.commands.importing.recorder import Recorder
 from motel_locust.commands.importing.shelf import Shelf
 from motel_locust.commands.importing.writing import written
 from motel_locust.topology.reading import Source, parse_topology
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from motel_locust.commands.importing.draft import Draft
 
@@ -60,6 +62,12 @@ _MOST_VALUES: Final = {"none": 0, "constant": 1, "all": CARDINALITY_MAX}
     help="Name what rests on fewer samples.",
 )
 @click.option("--break-cycles", is_flag=True, help="Leave out the rarest call of each cycle.")
+@click.option(
+    "--record",
+    "recording",
+    type=click.Path(dir_okay=False),
+    help="Also write a recording of all spans, whole, for motel-locust replay.",
+)
 @click.option("--profile", help="meta-summary: keep the rows of this profile.")
 @click.option("--include-empty", is_flag=True, help="meta-summary: keep rows without children.")
 @click.option(
@@ -74,6 +82,7 @@ def import_(
     form: str,
     attributes: str,
     min_traces: int,
+    recording: str | None,
     profile: str | None,
     output: str | None,
     *,
@@ -90,6 +99,8 @@ def import_(
     """
     if form != META and (profile is not None or include_empty):
         raise click.UsageError(f"--profile and --include-empty need --format {META}")
+    if form == META and recording is not None:
+        raise click.UsageError(f"--record cannot be used with --format {META}: it has no spans")
     try:
         files = sources.paths(source or (sources.STANDARD_INPUT,))
         if form == META:
@@ -100,6 +111,7 @@ def import_(
                 form,
                 most_values=_MOST_VALUES[attributes],
                 min_traces=min_traces,
+                recording=recording,
                 break_cycles=break_cycles,
             )
     except ImportFault as fault:
@@ -111,7 +123,8 @@ def import_(
         if not as_json:
             console.warn(str(finding))
     if output is not None:
-        _write(Path(output), text)
+        with _whole(Path(output)) as out:
+            out.write(text.encode())
     if as_json:
         console.show_json(_report(draft, text))
     elif output is None:
@@ -121,11 +134,17 @@ def import_(
 
 
 def _infer(
-    files: Sequence[str], form: str, *, most_values: int, min_traces: int, break_cycles: bool
+    files: Sequence[str],
+    form: str,
+    *,
+    most_values: int,
+    min_traces: int,
+    recording: str | None,
+    break_cycles: bool,
 ) -> Draft:
     total = sources.size(files)
-    with Shelf() as shelf:
-        intake = Intake(shelf, most_values=most_values)
+    with Shelf() as shelf, Recorder() if recording else nullcontext() as recorder:
+        intake = Intake(shelf, most_values=most_values, recorder=recorder)
         with console.progress("reading", total, unit="bytes") as progress:
             for file in files:
                 with sources.opened(file, progress.advance) as (stream, place):
@@ -139,6 +158,9 @@ def _infer(
             raise ImportFault(
                 "no spans in the input; name a file or folder of traces, or pipe them in"
             )
+        if recording is not None and recorder is not None:
+            with _whole(Path(recording)) as out:
+                recorder.write(out)
         with console.progress("putting traces together"):
             return inference.infer(
                 shelf,
@@ -158,18 +180,18 @@ def _summarise(files: Sequence[str], *, profile: str | None, include_empty: bool
     return summary.draft()
 
 
-def _write(path: Path, text: str) -> None:
-    """Write *text* to *path* in one step: a reader sees the old file or the new one."""
+@contextmanager
+def _whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open *path* to be written in one step: a reader sees the old file or the new one."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     unfinished = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
         unfinished.chmod(0o666 & ~_umask())
         unfinished.replace(path)
-    except OSError:
+    finally:
         unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _umask() -> int:

@@ -115,6 +115,25 @@ def test_the_output_is_written_whole_or_not_at_all(traces: Path, tmp_path: Path)
     assert [path.name for path in output.parent.iterdir()] == ["topology.yaml"]
 
 
+def test_a_recording_can_be_replayed(traces: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "recording.jsonl"
+    assert run(str(traces), "--record", str(recording)).exit_code == 0
+    assert len(recording.read_text().splitlines()) == TRACES
+    again = tmp_path / "again.json"
+    arguments = ["--verbatim", "--preserve-ids", "--endpoint", f"file://{again}"]
+    replayed = CliRunner().invoke(main, ["replay", str(recording), *arguments])
+    assert replayed.exit_code == 0, replayed.stderr
+    assert run(str(again)).stdout == run(str(traces)).stdout
+
+
+def test_a_recording_exists_even_if_nothing_can_be_inferred(tmp_path: Path) -> None:
+    recording = tmp_path / "recording.jsonl"
+    there, back = [span(1, 1, "a"), span(1, 2, "b", 1)], [span(3, 1, "b"), span(3, 2, "a", 1)]
+    result = run("--record", str(recording), stdin=document(*there, *back))
+    assert result.exit_code == 2
+    assert len(recording.read_text().splitlines()) == 2
+
+
 def test_an_output_that_cannot_be_written_is_named(traces: Path, tmp_path: Path) -> None:
     result = run(str(traces), "-o", str(tmp_path / "none" / "t.yaml"))
     assert result.exit_code == 2

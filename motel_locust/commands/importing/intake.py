@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from motel_locust.commands.importing.attributes import Value
+    from motel_locust.commands.importing.recorder import Recorder
     from motel_locust.commands.importing.shelf import Shelf
 
     Resource: TypeAlias = dict[str, Value | None]
@@ -73,10 +74,12 @@ class ServiceIntake:
 class Intake:
     """What is known of the input; the spans go to *shelf*.
 
-    *most_values* of an attribute are told apart; 0 leaves the attributes of spans alone.
+    *most_values* of an attribute are told apart; 0 leaves the attributes of spans alone. With a
+    *recorder*, formats hand it every span too, whole.
     """
 
-    def __init__(self, shelf: Shelf, *, most_values: int) -> None:
+    def __init__(self, shelf: Shelf, *, most_values: int, recorder: Recorder | None = None) -> None:
+        self.recorder = recorder
         self.services: dict[str, ServiceIntake] = {}
         self.operations: list[OperationIntake] = []
         self.spans = 0

@@ -5,25 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from motel_locust.commands.importing import recorded_json
 from motel_locust.commands.importing.ids import SPAN_BYTES, TRACE_BYTES, parse_id, parse_ns
 from motel_locust.commands.importing.intake import NO_PARENT
+from motel_locust.commands.importing.recorded_json import ERROR, KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Set
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     from motel_locust.commands.importing.attributes import Value
     from motel_locust.commands.importing.intake import Intake, Resource, ServiceIntake
-
-KINDS: Final = {
-    name: number
-    for number, word in enumerate(
-        ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
-    )
-    for name in (number, f"SPAN_KIND_{word}")
-}
-"""``Span.SpanKind`` by number and by name."""
-
-ERROR: Final = frozenset({2, "STATUS_CODE_ERROR"})
 
 NOTHING: Final = frozenset[str]()
 
@@ -38,7 +29,8 @@ def take_document(document: dict[str, Any], intake: Intake) -> None:
         ValueError, KeyError, TypeError, AttributeError: if it is not OTLP JSON.
     """
     for resource_spans in document.get("resourceSpans") or document.get("batches") or ():
-        resource, came_before = _resource(resource_spans.get("resource") or {}, intake)
+        listed = (resource_spans.get("resource") or {}).get("attributes") or ()
+        resource, came_before = _resource(listed, intake)
         scopes = (
             resource_spans.get("scopeSpans")
             or resource_spans.get("instrumentationLibrarySpans")
@@ -50,12 +42,11 @@ def take_document(document: dict[str, Any], intake: Intake) -> None:
             if not came_before:
                 service.resources.add(resource.items())
             for span in scope_spans.get("spans", ()):
-                _take_span(span, service, intake)
+                _take_span(span, service, intake, listed)
 
 
-def _resource(message: dict[str, Any], intake: Intake) -> tuple[Resource, bool]:
+def _resource(listed: Sequence[dict[str, Any]], intake: Intake) -> tuple[Resource, bool]:
     """Return the attributes of a resource, and whether the very same was read before."""
-    listed = message.get("attributes") or ()
     name = next((str(each.get("value")) for each in listed if each["key"] == "service.name"), "")
     if (known := intake.known_resource(name, listed)) is not None:
         return known, True
@@ -94,14 +85,20 @@ def _typed(
                 yield key, None
 
 
-def _take_span(span: dict[str, Any], service: ServiceIntake, intake: Intake) -> None:
+def _take_span(
+    span: dict[str, Any],
+    service: ServiceIntake,
+    intake: Intake,
+    resource: Sequence[dict[str, Any]],
+) -> None:
     parent = span.get("parentSpanId")
     status = span.get("status")
     operation = service.operation(span.get("name", ""))
+    trace_id = parse_id(span["traceId"], TRACE_BYTES)
     intake.add(
         operation,
         _typed(span.get("attributes", ()), operation.attributes.ignored),
-        trace_id=parse_id(span["traceId"], TRACE_BYTES),
+        trace_id=trace_id,
         span_id=parse_id(span["spanId"], SPAN_BYTES),
         parent_id=parse_id(parent, SPAN_BYTES) if parent else NO_PARENT,
         start_ns=parse_ns(span["startTimeUnixNano"]),
@@ -109,3 +106,5 @@ def _take_span(span: dict[str, Any], service: ServiceIntake, intake: Intake) -> 
         failed=status is not None and status.get("code", 0) in ERROR,
         kind=KINDS.get(span.get("kind", 0), 0),
     )
+    if intake.recorder is not None:
+        intake.recorder.put(trace_id, recorded_json.span(span, operation, resource))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from motel_locust.commands.importing import recorded_proto
 from motel_locust.commands.importing.ids import LATEST_NS, SPAN_BYTES, TRACE_BYTES
 from motel_locust.commands.importing.intake import NO_PARENT
 from motel_locust.commands.importing.otlp_json import NOTHING, service_name
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from motel_locust.commands.importing.attributes import Value
@@ -41,7 +43,7 @@ def take_request(request: ExportTraceServiceRequest, intake: Intake) -> None:
             if known is None:
                 service.resources.add(resource.items())
             for span in scope_spans.spans:
-                _take_span(span, service, intake)
+                _take_span(span, service, intake, resource_spans.resource)
         if known is None:
             intake.keep_resource(content, content, resource)
 
@@ -61,7 +63,7 @@ def _typed(attributes: Iterable[KeyValue], ignored: Set[str]) -> Iterator[tuple[
             yield key, None
 
 
-def _take_span(span: Span, service: ServiceIntake, intake: Intake) -> None:
+def _take_span(span: Span, service: ServiceIntake, intake: Intake, resource: Resource) -> None:
     trace_id, span_id, parent_id = span.trace_id, span.span_id, span.parent_span_id
     if len(trace_id) != TRACE_BYTES or len(span_id) != SPAN_BYTES:
         raise ValueError(
@@ -85,3 +87,5 @@ def _take_span(span: Span, service: ServiceIntake, intake: Intake) -> None:
         failed=span.status.code == Status.STATUS_CODE_ERROR,
         kind=span.kind if 0 <= span.kind < _KINDS else 0,
     )
+    if intake.recorder is not None:
+        intake.recorder.put(trace_id, recorded_proto.span(span, operation, resource))

@@ -16,11 +16,22 @@ from motel_locust.commands.importing import formats, sources
 from motel_locust.commands.importing.columns import DETACHED, FAILED, KIND_SHIFT
 from motel_locust.commands.importing.faults import ImportFault, Place
 from motel_locust.commands.importing.intake import Intake
+from motel_locust.commands.importing.recorder import Recorder
 from motel_locust.commands.importing.shelf import Shelf
+from motel_locust.engine.columns import Kind
+from motel_locust.engine.recorded import (
+    RecordedEvent,
+    RecordedLink,
+    RecordedSpan,
+    RecordedStatus,
+)
+from motel_locust.otlp.recording_file import RecordingReader
 from motel_locust.otlp.requests import with_base64_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from motel_locust.engine.recorded import RecordedTrace
 
 START_NS = 1_772_359_200_000_000_000
 TRACE = "5b8efff798038103d269b633813fc60c"
@@ -33,6 +44,9 @@ SPANS = [
     ("db", "query", 0, 20_000, 30_125, False, 3),
     ("mail", "send", 0, 30_000, 90_000, False, 5),
 ]
+EVENT_NS = START_NS + 1_000_000
+LINKED = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")
+"""Trace and span that every span links to."""
 ATTRIBUTES: dict[str, Any] = {"db.name": "main", "rows": 5, "cached": True, "ratio": 0.5}
 
 
@@ -63,7 +77,15 @@ def otlp() -> dict[str, Any]:
             "startTimeUnixNano": str(START_NS + start * 1000),
             "endTimeUnixNano": str(START_NS + end * 1000),
             "attributes": key_values(ATTRIBUTES),
-            "status": {"code": 2} if failed else {},
+            "status": {"code": 2, "message": "no row"} if failed else {},
+            "events": [
+                {
+                    "name": "locked",
+                    "timeUnixNano": str(EVENT_NS),
+                    "attributes": key_values({"n": 1}),
+                }
+            ],
+            "links": [{"traceId": LINKED[0], "spanId": LINKED[1]}],
         }
         if parent is not None:
             span["parentSpanId"] = IDS[parent]
@@ -87,7 +109,8 @@ def tempo() -> dict[str, Any]:
         (scope,) = batch["scopeSpans"]
         for span in scope["spans"]:
             span["kind"] = f"SPAN_KIND_{names[span['kind']]}"
-            span["status"] = {"code": "STATUS_CODE_ERROR"} if span["status"] else {}
+            if span["status"]:
+                span["status"]["code"] = "STATUS_CODE_ERROR"
             span["startTimeUnixNano"] = int(span["startTimeUnixNano"])
         batch["instrumentationLibrarySpans"] = [
             {"instrumentationLibrary": scope["scope"], "spans": scope["spans"]}
@@ -125,7 +148,14 @@ def stdouttrace() -> list[dict[str, Any]]:
                 "StartTime": moment(start),
                 "EndTime": moment(end),
                 "Attributes": listed({"synth.service": service, **ATTRIBUTES}),
-                "Status": {"Code": "Error" if failed else "Unset"},
+                "Status": {
+                    "Code": "Error" if failed else "Unset",
+                    "Description": "no row" if failed else "",
+                },
+                "Events": [
+                    {"Name": "locked", "Time": moment(1000), "Attributes": listed({"n": 1})}
+                ],
+                "Links": [{"SpanContext": {"TraceID": LINKED[0], "SpanID": LINKED[1]}}],
                 "Resource": listed({"service.name": service, "zone": "a"}),
             }
         )
@@ -144,11 +174,11 @@ def jaeger() -> dict[str, Any]:
 
     spans = []
     for span_id, (service, name, parent, start, end, failed, kind) in zip(IDS, SPANS, strict=True):
-        references = []
+        references = [{"refType": "FOLLOWS_FROM", "traceID": LINKED[0], "spanID": LINKED[1]}]
         if parent is not None:
             kind_of = "FOLLOWS_FROM" if kind == 5 else "CHILD_OF"
-            references = [{"refType": kind_of, "traceID": TRACE, "spanID": IDS[parent]}]
-        status = {"error": True} if failed else {}
+            references.append({"refType": kind_of, "traceID": TRACE, "spanID": IDS[parent]})
+        status = {"error": True, "otel.status_description": "no row"} if failed else {}
         spans.append(
             {
                 "traceID": TRACE,
@@ -159,6 +189,9 @@ def jaeger() -> dict[str, Any]:
                 "duration": end - start,
                 "tags": tags({**ATTRIBUTES, "span.kind": kinds[kind], **status}),
                 "processID": service,
+                "logs": [
+                    {"timestamp": EVENT_NS // 1000, "fields": tags({"event": "locked", "n": 1})}
+                ],
             }
         )
     processes = {
@@ -236,6 +269,42 @@ def test_every_format_tells_the_same_spans(way: str) -> None:
         assert operation.attributes.constants() == ATTRIBUTES
     for service in intake.services.values():
         assert service.resources.constants() == {"zone": "a"}
+
+
+def recorded(content: bytes) -> list[RecordedTrace]:
+    """What a recording of *content* holds, as replay reads it."""
+    out = io.BytesIO()
+    with Shelf() as shelf, Recorder() as recorder:
+        intake = Intake(shelf, most_values=0, recorder=recorder)
+        formats.take_spans(io.BytesIO(content), Place("traces"), intake, "auto")
+        recorder.write(out)
+    reader = RecordingReader(io.BytesIO(out.getvalue()), "recording")
+    traces = list(reader)
+    reader.check()
+    return traces
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_format_is_recorded_whole(way: str) -> None:
+    (trace,) = recorded(WAYS[way])
+    assert trace.trace_id == TRACE
+    for span, span_id, made in zip(trace.spans, IDS, SPANS, strict=True):
+        service, name, parent, start, end, failed, kind = made
+        assert span == RecordedSpan(
+            span_id=span_id,
+            service=service,
+            operation=name,
+            start_ns=START_NS + start * 1000,
+            end_ns=START_NS + end * 1000,
+            parent_id=IDS[parent] if parent is not None else "",
+            failed=failed,
+            kind=Kind(kind),
+            attributes=ATTRIBUTES,
+            resource={"zone": "a"},
+            events=(RecordedEvent("locked", EVENT_NS, {"n": 1}),),
+            links=(RecordedLink(*LINKED),),
+            status=RecordedStatus("error", "no row") if failed else None,
+        )
 
 
 @pytest.mark.parametrize("way", ["otlp", "jaeger in a layout", "protobuf with lengths"])
