@@ -136,7 +136,7 @@ def check(
         topology = topology.model_copy(update={"scenarios": ()})
     seed = seed or secrets.randbelow(2**63 - 1) + 1
     draw = Draw(seed, run_name(reading.source.sha256), most_spans or MOST_SPANS_PER_TRACE)
-    total = samples * len(scenario_sets(topology))
+    total = samples * len(scenario_sets(topology)) * (2 if strategy == "swarm" else 1)
     with console.progress("sampling traces", total) as progress:
         outlook = look(
             topology,

@@ -55,7 +55,7 @@ def look(
 ) -> Outlook:
     """Return the outlook on *topology* by *samples* traces of each set; 0 for bounds only.
 
-    *advance* is told how many samples are done.
+    A swarm explores as many besides. *advance* is told how many traces are done.
     """
     findings, volumes, points = [], [], 0
     for scenarios in scenario_sets(topology):
@@ -66,7 +66,9 @@ def look(
         drawn = sample(topology, scenarios.active, draw, traces=samples, advance=advance)
         sizes = drawn.sizes
         if strategy == "swarm":
-            explored = swarm.explore(topology, scenarios.active, draw, samples=samples)
+            explored = swarm.explore(
+                topology, scenarios.active, draw, samples=samples, advance=advance
+            )
             sizes, points = explored.sizes, max(points, explored.points)
         findings.append(Finding(scenarios, found, sizes))
         volumes.append(volume_of(topology, scenarios, draw, drawn))

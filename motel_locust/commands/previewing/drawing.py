@@ -100,7 +100,7 @@ def _labels(box: Box) -> list[tuple[str, bool]]:
     """Return rate, errors and latency of *box*, and whether each is bad."""
     found = [(f"{amounts.rate(box.spans_per_s)}/s", False)]
     if box.errors:
-        found.append((f"{amounts.share(box.errors)} err", box.errors > _MANY_ERRORS))
+        found.append((f"{amounts.share(box.errors)} err", round(box.errors, 9) > _MANY_ERRORS))
     if box.latency is not None:
         p50, p95 = (amounts.duration(each) for each in (box.latency.p50, box.latency.p95))
         found.append((f"{p50} ({p95})" if p50 != p95 else p50, False))

@@ -48,7 +48,7 @@ def rows(found: Sample) -> list[tuple[int, int, int, int]]:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(topologies(), st.sampled_from([3, 10_000]))
 def test_sample_i_is_trace_number_i_of_the_seed(made: Topology, limit: int) -> None:
     draw = Draw(7, "any name", limit)
@@ -82,7 +82,7 @@ def test_a_run_draws_the_same_traces(name: str) -> None:
     assert found.sizes.spans.tolist() == spans[:40]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(topologies())
 def test_no_sample_is_beyond_the_bounds(made: Topology) -> None:
     for scenarios in scenario_sets(made):

@@ -92,7 +92,7 @@ def test_rare_corners_are_visited_that_chance_alone_hardly_finds() -> None:
     assert found.sizes.spans.max() == bounds(wire(made(), ())).spans
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(topologies())
 def test_no_swarm_is_beyond_the_bounds(drawn: Topology) -> None:
     found = explore(drawn, (), DRAW, samples=40)
