@@ -29,6 +29,10 @@ OURS = frozenset(
 )
 
 
+SYNTHETIC = frozenset(("synth.service", "synth.operation", "synth.scenarios"))
+"""Attributes that are not recorded."""
+
+
 def forms(recording: Iterable[RecordedTrace]) -> Counter[str]:
     """The forms of recorded traces, as they have to be sent."""
     return Counter(
@@ -36,12 +40,14 @@ def forms(recording: Iterable[RecordedTrace]) -> Counter[str]:
     )
 
 
-def sent_forms(spans: Iterable[CollectedSpan]) -> Counter[str]:
-    """The forms of the traces that the *spans* belong to."""
+def sent_forms(
+    spans: Iterable[CollectedSpan], *, but: frozenset[str] = frozenset()
+) -> Counter[str]:
+    """The forms of the traces that the *spans* belong to; attributes *but* are not looked at."""
     traces: dict[bytes, list[CollectedSpan]] = {}
     for each in spans:
         traces.setdefault(each.span.trace_id, []).append(each)
-    return Counter(_form([_sent(each) for each in members]) for members in traces.values())
+    return Counter(_form([_sent(each, but) for each in members]) for members in traces.values())
 
 
 def parents(trace: RecordedTrace) -> list[int | None]:
@@ -114,7 +120,7 @@ def _expected(i: int, trace: RecordedTrace) -> dict[str, Any]:
     }
 
 
-def _sent(each: CollectedSpan) -> dict[str, Any]:
+def _sent(each: CollectedSpan, but: frozenset[str]) -> dict[str, Any]:
     span = each.span
     return {
         "id": span.span_id.hex(),
@@ -125,7 +131,7 @@ def _sent(each: CollectedSpan) -> dict[str, Any]:
         "start": span.start_time_unix_nano,
         "end": span.end_time_unix_nano,
         "status": (span.status.code, span.status.message),
-        "attributes": _read(span.attributes),
+        "attributes": [pair for pair in _read(span.attributes) if pair[0] not in but],
         "resource": sorted(pair for pair in _read(each.resource.attributes) if pair[0] not in OURS),
         "events": [
             (event.time_unix_nano, event.name, _read(event.attributes)) for event in span.events
