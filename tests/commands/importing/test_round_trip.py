@@ -45,6 +45,39 @@ MORE_TRACES = {"errors-and-cascades": 20_000, "fan-out": 1500}
 """One in 200 fails by itself, and 30 must to tell a condition; 31 spans a trace tell enough."""
 RATE_SHARE = 0.02
 
+EVERYTHING = """
+version: 1
+services:
+  gate:
+    resource_attributes: {zone: a}
+    attributes: {team: edge}
+    operations:
+      open:
+        duration: 20ms +/- 5ms
+        error_rate: 10%
+        call_style: sequential
+        calls:
+          - cart.load
+          - {target: stock.check, probability: 0.4}
+          - {target: pay.charge, retries: 2, retry_backoff: 7ms}
+          - {target: gate.report, condition: on-error}
+          - {target: gate.thank, condition: on-success, probability: 0.5}
+          - {target: mail.send, async: true}
+      report: {duration: 2ms}
+      thank: {duration: 1ms +/- 100us}
+      browse:
+        duration: 8ms +/- 2ms
+        calls:
+          - {target: cart.load, count: 3}
+          - stock.check
+  cart: {operations: {load: {duration: 4ms +/- 1ms}}}
+  stock: {operations: {check: {duration: 300us +/- 50us, error_rate: 0.5%}}}
+  pay: {operations: {charge: {duration: 30ms +/- 8ms, error_rate: 30%}}}
+  mail: {operations: {send: {duration: 200ms +/- 50ms, error_rate: 20%}}}
+traffic: {rate: 30/s}
+"""
+"""Everything that is inferred, in one topology."""
+
 EXAMPLES = sorted(Path("topologies").glob("*.yaml"))
 
 
@@ -64,8 +97,14 @@ def framed(requests: Iterable[bytes]) -> bytes:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_example_comes_back(path: Path) -> None:
-    truth = expressible(read_topology(str(path)).topology)
-    traces = MORE_TRACES.get(path.stem, TRACES)
+    come_back(expressible(read_topology(str(path)).topology), MORE_TRACES.get(path.stem, TRACES))
+
+
+def test_everything_that_is_inferred_comes_back() -> None:
+    come_back(parse_topology(Source("everything", EVERYTHING.encode())).topology, 6000)
+
+
+def come_back(truth: Topology, traces: int) -> None:
     once, statements = imported(framed(bodies(truth, traces=traces, seed=11)))
     compare(once, truth, statements, Nearness(1))
     again, statements = imported(framed(bodies(once, traces=traces, seed=12)))
