@@ -83,13 +83,14 @@ def read_load(part: Part, source: Source, run: Run) -> Topology | Taped:
 def _packed(file: IO[bytes], name: str) -> bytes:
     """Return what is left of *file*, compressed."""
     packer = isal_zlib.compressobj(PACKING_LEVEL, wbits=GZIP_WINDOW)
-    packed, turns = bytearray(), Turns()
-    while part := file.read(READ_BYTES):
-        packed += packer.compress(part)
+    packed, turns, part = bytearray(), Turns(), b"more"
+    while part:
+        part = file.read(READ_BYTES)
+        packed += packer.compress(part) if part else packer.flush()
         if len(packed) > MOST_PACKED_BYTES:
             raise _too_large(name, f"{MOST_PACKED_BYTES >> 20} MiB when compressed")
         turns()
-    return bytes(packed + packer.flush())
+    return bytes(packed)
 
 
 PACKING_LEVEL: Final = 1
