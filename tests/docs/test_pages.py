@@ -15,7 +15,11 @@ from tests.docs.pages import missing, read_page
 from tests.integration.child import bare_environment, free_port
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "docs" / "tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
+PAGES = [
+    ROOT / "docs" / "tutorial.md",
+    ROOT / "docs" / "replay.md",
+    *sorted(ROOT.glob("docs/how-to/*.md")),
+]
 MARK = "--- the next block ---"
 LIMIT_S = 150
 
