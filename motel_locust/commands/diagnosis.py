@@ -231,7 +231,10 @@ def _advice(settings: Settings, answer: Answer, status: int | None) -> str:
         case 415:
             return "it does not take protobuf"
         case None if not settings.over_grpc and answer.cause is Cause.LOSS:
-            return "perhaps a port of gRPC: try --protocol grpc; or of TLS: try https://"
+            tls = "" if settings.endpoint.tls else "; or of TLS: try https://"
+            return f"perhaps a port of gRPC: try --protocol grpc{tls}"
+    if "Socket closed" in answer.detail and not settings.endpoint.tls:
+        return "perhaps a port of TLS: try https://"
     if answer.reason == "gRPC UNIMPLEMENTED":
         return f"the receiver has no {settings.signal}"
     if answer.reason in ("gRPC UNAUTHENTICATED", "gRPC PERMISSION_DENIED"):

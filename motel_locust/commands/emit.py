@@ -23,7 +23,7 @@ from motel_locust.topology.quantities import parse_duration, parse_rate, parse_s
 if TYPE_CHECKING:
     from motel_locust.otlp.settings import Settings
 
-ADVICE: Final = "is it running? --endpoint names another, --stdout needs none"
+ADVICE: Final = "motel-locust doctor tells more, --stdout needs no endpoint"
 KINDS: Final = ("server", "client", "internal", "producer", "consumer")
 
 

@@ -203,7 +203,9 @@ def _without_response(error: Exception) -> Answer:
         return Answer(Cause.UNREACHABLE, "no connection", detail=str(reason))
     if isinstance(error, requests.exceptions.ReadTimeout):
         return Answer(Cause.LOSS, "no answer in time")
-    return Answer(Cause.LOSS, "connection lost", detail=str(reason))
+    # urllib3 puts its words first, and what it caught behind them.
+    words = reason.args[0] if isinstance(reason, Exception) and reason.args else reason
+    return Answer(Cause.LOSS, "connection lost", detail=str(words))
 
 
 CHANNEL_OPTIONS: Final[Any] = (("grpc.enable_http_proxy", 0), ("grpc.enable_retries", 0))

@@ -186,7 +186,7 @@ def test_an_endpoint_that_nobody_is_at_is_a_bad_verdict() -> None:
     assert (done.code, done.out) == (1, "")
     assert done.err == (
         "Error: --endpoint: http://127.0.0.1:1/v1/traces cannot be reached: connection refused;"
-        " is it running? --endpoint names another, --stdout needs none\n"
+        " motel-locust doctor tells more, --stdout needs no endpoint\n"
     )
 
 
