@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import tempfile
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -97,6 +98,8 @@ def import_(
     Go's stdouttrace exporter, Jaeger's JSON, and Meta's CSV. What each value rests on stands in
     comments, and what to distrust on standard error.
     """
+    if not source and sys.stdin.isatty():
+        raise click.UsageError("name a file or folder of traces, or pipe them in")
     if form != META and (profile is not None or include_empty):
         raise click.UsageError(f"--profile and --include-empty need --format {META}")
     if form == META and recording is not None:

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from benchmarks.importing import bodies
 from motel_locust.commands import main
 from motel_locust.otlp.lines import request_line
 from motel_locust.topology.reading import read_topology
-from tests.commands.importing.generated import bodies
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from urllib.request import Request, urlopen
 
 from click.testing import CliRunner
 
+from benchmarks.importing import bodies
 from motel_locust.commands import main
 from motel_locust.topology.reading import read_topology
-from tests.commands.importing.generated import bodies
 from tests.integration.child import Child, free_port
 
 if TYPE_CHECKING:

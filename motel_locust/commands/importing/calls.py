@@ -20,23 +20,17 @@ if TYPE_CHECKING:
     from motel_locust.commands.importing.columns import Forest
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Edges:
-    """Who calls whom: ``caller`` and ``target`` int64[edges], sorted by these."""
+    """Who calls whom, sorted by these.
 
-    codes: NDArray[np.int64]
-    """``caller * operations + target``"""
-    operations: int
+    codes           int64[edges]  ``caller * operations + target``
+    caller, target  int64[edges]  numbers of operations
+    """
 
-    @property
-    def caller(self) -> NDArray[np.int64]:
-        """The number of the calling operation."""
-        return self.codes // self.operations
-
-    @property
-    def target(self) -> NDArray[np.int64]:
-        """The number of the called operation."""
-        return self.codes % self.operations
+    def __init__(self, codes: NDArray[np.int64], operations: int) -> None:
+        self.codes = codes
+        self.operations = operations
+        self.caller, self.target = np.divmod(codes, operations)
 
     @property
     def size(self) -> int:

@@ -23,6 +23,7 @@ UNEVEN_COUNT: Final = 0.1
 FORGIVEN: Final = 0.05
 RATE_PARTS: Final = 20
 RATE_VARIES: Final = 2.0
+MANY_OPERATIONS: Final = 200
 FEWEST_TRACES: Final = 2_000
 """With fewer, chance alone makes one of RATE_PARTS parts busier than another."""
 
@@ -79,6 +80,12 @@ def _of_the_whole(found: Findings, growth: Growth, min_traces: int) -> Iterator[
         yield Finding("", "one trace alone: durations are single values, and the rate is a guess")
     elif not arrivals.per_s:
         yield Finding("", "all traces begin at once: the rate is a guess")
+    operations = np.count_nonzero(found.facts.spans)
+    once = np.count_nonzero(found.facts.spans == 1)
+    if operations >= MANY_OPERATIONS and once > operations / 2:
+        yield Finding(
+            "", f"{once:,} of {operations:,} operations came once: do their names hold ids?"
+        )
     rates = arrivals.rates(RATE_PARTS)
     if growth.traces >= FEWEST_TRACES and rates.size and rates.max() > RATE_VARIES * rates.min():
         yield Finding(

@@ -69,10 +69,10 @@ def between(hits: int, tries: int) -> str:
 
 
 def off_by(mean: float, deviation: float, samples: int) -> str:
-    """Return how far the mean of *samples* may be off, 19 times in 20, in percent of it."""
+    """Return how far the mean of *samples* may be off, 19 times in 20; nothing for one."""
     if samples < 2 or mean <= 0:
-        return "one sample" if samples < 2 else "±0 %"
-    return f"±{decimal(100 * SURE * deviation / math.sqrt(samples) / mean, 2)} %"
+        return "" if samples < 2 else "mean ±0 %"
+    return f"mean ±{decimal(100 * SURE * deviation / math.sqrt(samples) / mean, 2)} %"
 
 
 def normal_behind(mean: float, deviation: float) -> tuple[float, float]:

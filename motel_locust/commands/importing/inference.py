@@ -209,7 +209,7 @@ def _duration(number: int, found: Findings) -> Statement:
     value = figures.duration(written)
     if spread >= SD_FLOOR * written and spread >= 1:
         value += f" +/- {figures.duration(spread)}"
-    return Statement(value, samples, "spans", f"mean {figures.off_by(mean, deviation, samples)}")
+    return Statement(value, samples, "spans", figures.off_by(mean, deviation, samples))
 
 
 def _error_rate(number: int, found: Findings) -> Statement | None:

@@ -212,6 +212,13 @@ def test_forests_on_disk_tell_the_same_as_one_in_memory() -> None:
     assert traces.draft(most=50) == traces.draft()
 
 
+def test_names_that_hold_ids_are_found() -> None:
+    traces = Traces()
+    for number in range(210):
+        traces.trace((f"GET /user/{number}", 0, 0, 10))
+    assert "210 of 210 operations came once: do their names hold ids?" in findings(traces.draft())
+
+
 def test_spans_that_are_all_their_own_ancestors_are_no_traces() -> None:
     traces = Traces()
     traces.trace(("a", 1, 0, 10))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.importing import bodies
 from motel_locust.commands.importing import formats
 from motel_locust.commands.importing.faults import Place
 from motel_locust.commands.importing.inference import infer
@@ -32,7 +33,6 @@ from tests.commands.importing.expressible import (
     reached,
     samples_of,
 )
-from tests.commands.importing.generated import bodies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from motel_locust.topology.model import Call, Topology
 
 TRACES = 4000
-MORE_TRACES = {"errors-and-cascades": 20_000, "fan-out": 1500}
+MORE_TRACES = {"errors-and-cascades": 13_000, "fan-out": 1500}
 """One in 200 fails by itself, and 30 must to tell a condition; 31 spans a trace tell enough."""
 RATE_SHARE = 0.02
 
