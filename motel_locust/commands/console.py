@@ -327,8 +327,8 @@ source_argument: Final = click.argument("source", metavar="SOURCE", type=Source(
 """SOURCE: the topology as ``read`` takes it."""
 
 
-def read(source: str) -> Reading:
-    """Return the topology that SOURCE names, with its warnings said.
+def fetch(source: str) -> Reading:
+    """Return the topology that SOURCE names; a URL that takes long is seen to be waited for.
 
     Raises:
         TopologyError: if it cannot be read or is wrong.
@@ -336,7 +336,15 @@ def read(source: str) -> Reading:
     # Only here: the models of the language take as long to import as everything else together.
     from motel_locust.topology.reading import read_topology
 
-    reading = read_topology(source)
+    if source == "-":
+        return read_topology(source)  # what a person types must not be drawn over
+    with progress(f"reading {source}"):
+        return read_topology(source)
+
+
+def read(source: str) -> Reading:
+    """Return the topology that SOURCE names, as :func:`fetch` does, with its warnings said."""
+    reading = fetch(source)
     for warning in reading.warnings:
         say(str(warning))
     return reading

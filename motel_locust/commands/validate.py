@@ -14,7 +14,6 @@ from motel_locust.otlp.replayed import recording_of
 from motel_locust.otlp.survey import survey
 from motel_locust.topology import linking
 from motel_locust.topology.diagnostics import Diagnostic, TopologyError
-from motel_locust.topology.reading import read_topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +45,7 @@ def validate(context: click.Context, source: str, output: str, *, strict: bool) 
     reading = recorded = None
     warnings: tuple[Diagnostic, ...] = ()
     try:
-        reading = read_topology(source)
+        reading = console.fetch(source)
         warnings = reading.warnings
         if reading.topology.mode == "replay":
             name = recording_of(reading)
