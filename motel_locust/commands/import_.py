@@ -155,7 +155,7 @@ def _infer(
                         continue
                 if len(files) == 1:
                     raise ImportFault(formats.unknown(place))
-                console.warn(f"{formats.unknown(place)}; skipped")
+                intake.unknown.append(file)
         intake.settle()
         if not intake.spans:
             raise ImportFault(

@@ -44,6 +44,9 @@ def doubts(
 
 
 def _of_the_input(growth: Growth, intake: Intake) -> Iterator[Finding]:
+    if intake.unknown:
+        unknown = counted(len(intake.unknown), "files")
+        yield Finding("", f"{unknown} of no known format skipped, such as {intake.unknown[0]}")
     if intake.skipped:
         yield Finding("", f"lines or documents without spans, skipped: {intake.skipped:,}")
     if intake.backwards:

@@ -82,6 +82,8 @@ def _may_be_json(head: bytes) -> bool:
 
 
 def _take_document(document: dict[str, Any], place: Place, intake: Intake, form: str) -> bool:
+    if isinstance(inner := document.get("result"), dict):
+        document = inner  # Jaeger's API, version 3: OTLP in an envelope
     for name, key, take in _SIGNS:
         if key not in document or form not in (AUTO, name):
             continue

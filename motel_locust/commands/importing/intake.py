@@ -87,6 +87,8 @@ class Intake:
         """Spans that ended before they began; they count as 0 long."""
         self.skipped = 0
         """Documents without spans: logs, metrics, other lines."""
+        self.unknown: list[str] = []
+        """Files of no known format."""
         self.resources: dict[Hashable, tuple[Any, Resource]] = {}
         """Resources that came before, for formats that repeat them with every few spans."""
         self._shelf = shelf

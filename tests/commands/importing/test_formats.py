@@ -226,6 +226,8 @@ WAYS: dict[str, bytes] = {
     "otlp with a byte order mark": b"\xef\xbb\xbf" + json.dumps(otlp(), indent=1).encode(),
     "a list of otlp": json.dumps([otlp(), LOGS], indent=2).encode(),
     "a list of otlp on a line": lines([otlp()]),
+    "otlp of jaeger": lines({"result": otlp()}),
+    "otlp of jaeger in a layout": json.dumps({"result": otlp()}, indent=2).encode(),
     "tempo": lines(tempo()),
     "tempo in a layout": json.dumps(tempo(), indent="\t").encode(),
     "protobuf": protobuf(),
