@@ -8,6 +8,8 @@ own from what it was sent.
 from __future__ import annotations
 
 import io
+import logging
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from motel_locust.engine.tape import Tape
     from motel_locust.load.run import Part, Run
     from motel_locust.topology.model import Topology
+
+logger = logging.getLogger(__name__)
 
 MOST_PACKED_BYTES: Final = 32 << 20
 """Of a recording, compressed: it goes to every worker."""
@@ -102,6 +106,7 @@ READ_BYTES: Final = 1 << 20
 # The form of the web UI, a start and a run that begins all ask for the same recording.
 @lru_cache(maxsize=1)
 def _judged(source: Source, *, preserve_ids: bool) -> Recording:
+    began_s = time.monotonic()
     builder, turns = TapeBuilder(preserve_ids=preserve_ids), Turns()
 
     def put(trace: RecordedTrace) -> None:
@@ -112,8 +117,13 @@ def _judged(source: Source, *, preserve_ids: bool) -> Recording:
 
     reader = RecordingReader(unpacked(io.BytesIO(source.content)), source.name)
     found = survey(reader, source.name, visit=put)
-    warnings = tuple(found.warnings(source.name))
-    return Recording(source, Taped(builder.build(), builder.resources), warnings)
+    taped = Taped(builder.build(), builder.resources)
+    logger.info(
+        "%s: %d traces with %d spans, over %.1f s; read in %.1f s",
+        *(source.name, found.traces, found.spans, found.length_ns / 1e9),
+        time.monotonic() - began_s,
+    )
+    return Recording(source, taped, tuple(found.warnings(source.name)))
 
 
 def _too_large(name: str, limit: str) -> TopologyError:
