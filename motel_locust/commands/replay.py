@@ -25,12 +25,13 @@ from motel_locust.otlp.resources import resource_attributes
 from motel_locust.otlp.settings import resolve
 from motel_locust.otlp.survey import survey
 from motel_locust.otlp.transports import Unreachable, check_reachable, open_transport
-from motel_locust.topology.quantities import parse_duration
+from motel_locust.topology.quantities import parse_duration, parse_rate
 
 if TYPE_CHECKING:
     from motel_locust.engine.recorded import RecordedTrace
     from motel_locust.otlp.settings import Flags, Settings
     from motel_locust.otlp.survey import Survey
+    from motel_locust.topology.quantities import Rate
 
 MAX: Final = "max"
 ADVICE: Final = "is it running? --stdout needs none, --endpoint names another"
@@ -80,6 +81,12 @@ def _speed(text: str) -> float | None:
     help="How many times faster than recorded: 1 keeps the pace, max knows none.",
 )
 @click.option(
+    "--rate",
+    type=Written("rate", parse_rate),
+    help="Thin or multiply the traces to so many, such as 100/s; copies get ids of their own."
+    "  [default: all that were recorded]",
+)
+@click.option(
     "--loop",
     "loops",
     type=click.IntRange(min=1),
@@ -95,6 +102,7 @@ def replay(
     offset_ns: int,
     align: str | None,
     speed: float | None,
+    rate: Rate | None,
     loops: int,
     *,
     verbatim: bool,
@@ -123,16 +131,22 @@ def replay(
         except Unreachable as error:
             console.say(f"Error: {error}")
             raise click.exceptions.Exit(console.BAD_VERDICT) from None
-        score = score_of(
-            found,
-            anchor_ns=None if verbatim else time.time_ns() + offset_ns,
-            at_end=align == "end" if align else speed is None,
-            speed=speed,
-            loops=loops,
-        )
+        try:
+            score = score_of(
+                found,
+                anchor_ns=None if verbatim else time.time_ns() + offset_ns,
+                at_end=align == "end" if align else speed is None,
+                speed=speed,
+                loops=loops,
+                rate_per_s=rate.per_s if rate else None,
+            )
+        except ValueError as problem:
+            raise console.BadInput(f"--rate: {name}: {problem}") from None
+        if preserve_ids and score.copies > 1:
+            raise click.UsageError("--preserve-ids cannot multiply traces to such a --rate")
         ledger = Ledger()
-        spans = found.spans * loops
-        with console.progress(f"replaying to {settings.endpoint}", spans, unit="spans") as shown:
+        total = found.spans * loops * score.copies
+        with console.progress(f"replaying to {settings.endpoint}", total, unit="spans") as shown:
             player = Player(
                 score,
                 open_transport(settings),
@@ -158,11 +172,12 @@ def replay(
         console.show_json(account, err=err)
     else:
         _show(account)
+    left = found.traces * loops - player.read
     if player.stopped:
-        console.warn(f"stopped: {spans - player.counts.spans:,} spans were not sent")
-    elif player.counts.spans != spans:
+        console.warn(f"stopped: {left:,} traces were not sent")
+    elif left:
         raise console.BadInput(f"{name}: changed while it was replayed")
-    if ledger["traces"].accepted < spans:
+    if player.stopped or ledger["traces"].accepted < player.counts.spans:
         raise click.exceptions.Exit(console.BAD_VERDICT)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from gevent.event import Event
 
+from motel_locust.engine import draws
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.settling import settle
@@ -61,6 +62,23 @@ class Score:
     loops: int
     period_ns: int
     """From one loop to the next, where there is a speed."""
+    copies: float = 1.0
+    """How often each trace is sent on average; copies are spread over ``gap_ns``."""
+    gap_ns: float = 0.0
+    """The mean time from one trace to the next, as sent."""
+
+    def picks(self, traces: int, *, before: int) -> NDArray[np.int64]:
+        """Return which of *traces* are sent, as often as they are: int64[picks], ascending.
+
+        *before* is how many traces came before these. Of n traces ``floor(n * copies)`` are sent.
+        """
+        until = np.floor(np.arange(before, before + traces + 1) * self.copies).astype(np.int64)
+        return np.repeat(np.arange(traces), np.diff(until))
+
+    def spread_ns(self, picks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how much later than the first copy each of *picks* takes place: int64[picks]."""
+        copy = np.arange(picks.size) - picks.searchsorted(picks)
+        return (copy * (self.gap_ns / max(1.0, self.copies))).astype(np.int64)
 
     def after_ns(self, start_ns: NDArray[np.int64], loop: int) -> NDArray[np.int64]:
         """Return how long after the anchor traces start that were recorded at *start_ns*."""
@@ -82,13 +100,20 @@ def score_of(
     at_end: bool,
     speed: float | None,
     loops: int,
+    rate_per_s: float | None = None,
 ) -> Score:
-    """Return the score of the recording *found*.
+    """Return the score of the recording *found*; raise ValueError if it has no rate to change.
 
+    *rate_per_s* is how many traces per second are sent on average, None for all that there are.
     *anchor_ns* is the Unix time on which its last end falls, of the first loop, or its first start
     unless *at_end*; None leaves all times as they are.
     """
-    length_ns = found.length_ns
+    length_ns, copies = found.length_ns, 1.0
+    gap_ns = (found.last_start_ns - found.first_ns) / max(1, found.traces - 1) / (speed or 1)
+    if rate_per_s is not None:
+        if not gap_ns:
+            raise ValueError("its traces start at one instant, so there is no rate to change")
+        copies = rate_per_s * gap_ns / NS_PER_S
     if speed is not None and speed != 1:
         # The last trace need not be the one that ends last, but this is never too short.
         length_ns = int((found.last_start_ns - found.first_ns) / speed) + found.longest_ns
@@ -100,6 +125,8 @@ def score_of(
         speed=speed,
         loops=loops,
         period_ns=max(1, int(max(found.length_ns, TICK_NS) / (speed or 1))),
+        copies=copies,
+        gap_ns=gap_ns,
     )
 
 
@@ -115,6 +142,7 @@ class Player:
 
     Attributes:
         counts: of all that was sent.
+        read: the traces that were read.
         lag_s: how far the latest of it was behind the score; 0 where that has no speed.
     """
 
@@ -128,7 +156,7 @@ class Player:
         preserve_ids: bool,
         sent: Callable[[int], object],
     ) -> None:
-        self.counts, self.lag_s = Counts(), 0.0
+        self.counts, self.lag_s, self.read = Counts(), 0.0, 0
         self._score, self._environment = score, environment
         self._preserve_ids, self._sent = preserve_ids, sent
         self._room, self._stopped = Event(), Event()
@@ -158,8 +186,7 @@ class Player:
         try:
             began_s = time.monotonic()
             for loop in range(self._score.loops):
-                # 128 bits of the traces' ids, which the trace's own id then spreads.
-                key = np.array([[secrets.randbits(64), secrets.randbits(64)]], np.uint64)
+                key = secrets.randbits(64)
                 for trace in traces():
                     self._wait_for(trace, loop, key, began_s)
                     if self.stopped:
@@ -175,9 +202,7 @@ class Player:
         finally:
             self._exporter.close()
 
-    def _wait_for(
-        self, trace: RecordedTrace, loop: int, key: NDArray[np.uint64], began_s: float
-    ) -> None:
+    def _wait_for(self, trace: RecordedTrace, loop: int, key: int, began_s: float) -> None:
         """Wait until *trace* is due; send those before it unless it can leave with them."""
         if self._score.speed is None:
             return
@@ -192,18 +217,22 @@ class Player:
         if ahead_s > 0:
             self._stopped.wait(ahead_s)
 
-    def _send(self, loop: int, key: NDArray[np.uint64]) -> None:
-        """Send what was put on tape, and begin a new one."""
+    def _send(self, loop: int, key: int) -> None:
+        """Send what was put on tape, with ids by *key*, and begin a new one."""
         builder, self._builder = self._builder, TapeBuilder(preserve_ids=self._preserve_ids)
         if not builder.spans:
             return
         tape = builder.build()
-        traces = tape.start_ns.size
+        picked = self._score.picks(tape.start_ns.size, before=self.read)
+        self.read += tape.start_ns.size
+        if not picked.size:
+            return
+        spread_ns = self._score.spread_ns(picked)
         batch = tape.batch(
-            np.arange(traces),
-            np.broadcast_to(key, (traces, 2)),
-            start_ns=self._score.stamps_ns(tape.start_ns, loop),
-            tick_ns=np.zeros(traces, np.int64),
+            picked,
+            _keys(key, picked),
+            start_ns=self._score.stamps_ns(tape.start_ns[picked], loop) + spread_ns,
+            tick_ns=np.zeros(picked.size, np.int64),
             pause=self._turns,
         )
         encoder = BatchEncoder(builder.resources, environment=self._environment)
@@ -234,3 +263,10 @@ class Player:
     def _on_settled(self, settled: Settled) -> None:
         self._room.set()
         self._sent(settled.accepted + settled.rejected + settled.failed + settled.dropped)
+
+
+def _keys(key: int, picked: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return what the ids of *picked* are drawn from, another for each copy: uint64[picks, 2]."""
+    copy = np.arange(picked.size) - picked.searchsorted(picked)
+    halves = np.array([draws.key(key, half) for half in (0, 1)], np.uint64)
+    return draws.draw_words(draws.nth_keys(halves, copy[:, np.newaxis]), np.uint64(0))

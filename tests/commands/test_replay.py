@@ -146,6 +146,37 @@ def test_the_end_can_meet_now_with_a_pace_too() -> None:
         assert last - first == 4 * S // int(speed or 1)
 
 
+@pytest.mark.parametrize(("rate", "traces"), [("3/s", 15), ("30/m", 2), ("1.5/s", 7), ("1/s", 5)])
+def test_a_rate_thins_or_multiplies_the_traces(
+    tmp_path: Path, recording: Path, rate: str, traces: int
+) -> None:
+    spans = replayed(tmp_path, recording, "--rate", rate)  # of one a second
+    assert len({each.span.trace_id for each in spans}) == traces
+    assert len({(each.span.trace_id, each.span.span_id) for each in spans}) == 4 * traces
+    sent, all_forms = recordings.sent_forms(spans), recordings.forms(RECORDING)
+    assert sum(sent.values()) == traces
+    assert sent.keys() <= all_forms.keys()
+    if traces == 15:
+        assert set(np.diff(starts_ns(spans)).tolist()) <= {333_333_333, 333_333_334}
+
+
+def test_a_rate_can_be_had_at_any_pace(tmp_path: Path, recording: Path) -> None:
+    spans = replayed(tmp_path, recording, "--rate", "20/s", "--speed", "10")
+    assert np.diff(starts_ns(spans)).tolist() == [S // 20] * 9
+
+
+def test_a_rate_needs_one_to_change(tmp_path: Path, recording: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text(text_of([checkout()]))
+    done = run("replay", str(path), "--endpoint", "discard://", "--rate", "5/s")
+    assert done.code == 2
+    assert f"--rate: {path}: its traces start at one instant" in done.err
+    done = run("replay", str(recording), "--stdout", "--rate", "5/s", "--preserve-ids")
+    assert done.code == 2
+    assert "--preserve-ids cannot multiply traces" in done.err
+    assert run("replay", str(recording), "--endpoint", "discard://", "--rate", "1/m").code == 0
+
+
 def test_standard_input_gzip_and_topologies_name_recordings_too(
     tmp_path: Path, recording: Path
 ) -> None:
@@ -323,5 +354,5 @@ def test_a_replay_can_be_stopped(recording: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert b"stopped: 16 spans were not sent" in err
+    assert b"stopped: 4 traces were not sent" in err
     assert json.loads(out)["ledger"]["traces"]["accepted"] == 4
