@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from motel_locust.commands import main
-from tests.commands.invoked import invoke
+from tests.commands.invoked import START, environment, invoke
 from tests.oracles import misbehaving_grpc
 from tests.oracles.misbehaving import (
     Misbehaving,
@@ -175,6 +178,32 @@ def test_whichever_of_count_and_duration_comes_first() -> None:
     short = invoke(*ONE, "--duration", "50ms", "--count", "1000", *options)
     assert json.loads(few.out)["simulation"]["spans"] == 2
     assert json.loads(short.out)["simulation"]["spans"] == 5
+
+
+def test_a_signal_ends_it_with_the_account_of_what_was_sent() -> None:
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            START,
+            *ONE,
+            "--stdout",
+            "--count",
+            "-1",
+            "--rate",
+            "100/s",
+            "--json",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    sent = len(spans(lines((first + out).decode())))
+    counts = json.loads(err)["ledger"]["traces"]
+    assert (process.returncode, counts["generated"], counts["accepted"]) == (0, sent, sent)
 
 
 def test_nothing_to_send_is_nothing() -> None:
