@@ -185,14 +185,25 @@ def _summarise(files: Sequence[str], *, profile: str | None, include_empty: bool
 
 @contextmanager
 def _whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open *path* to be written in one step: a reader sees the old file or the new one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Open *path* to be written in one step: a reader sees the old file or the new one.
+
+    What is no file, such as a pipe or a device, is written to as it is.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as out:
+            yield out
+        return
+    target = path.resolve()  # of a symbolic link, what it points to
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     unfinished = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
         unfinished.chmod(0o666 & ~_umask())
-        unfinished.replace(path)
+        unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,9 +137,23 @@ def test_a_recording_exists_even_if_nothing_can_be_inferred(tmp_path: Path) -> N
 
 
 def test_an_output_that_cannot_be_written_is_named(traces: Path, tmp_path: Path) -> None:
-    result = run(str(traces), "-o", str(tmp_path / "none" / "t.yaml"))
+    path = tmp_path / "none" / "t.yaml"
+    result = run(str(traces), "-o", str(path))
     assert result.exit_code == 2
-    assert "No such file or directory" in result.stderr
+    assert result.stderr.splitlines()[-1] == f"Error: {path}: No such file or directory"
+
+
+def test_a_pipe_is_written_to_and_a_link_followed(traces: Path, tmp_path: Path) -> None:
+    wanted = run(str(traces)).stdout
+    read, write = os.pipe()
+    with os.fdopen(read, "rb") as reading:
+        assert run(str(traces), "-o", f"/dev/fd/{write}").exit_code == 0
+        os.close(write)
+        assert reading.read().decode() == wanted
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    assert run(str(traces), "-o", str(tmp_path / "link")).exit_code == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == wanted
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from motel_locust.commands.importing.ids import (
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from([8, 16]).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
 def test_an_id_reads_in_every_form(content: bytes) -> None:
     size = len(content)

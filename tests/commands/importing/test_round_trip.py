@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
 
 from benchmarks.importing import bodies
 from motel_locust.commands.importing import formats
@@ -33,6 +34,7 @@ from tests.commands.importing.expressible import (
     reached,
     samples_of,
 )
+from tests.engine.topologies import topologies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,6 +111,15 @@ def come_back(truth: Topology, traces: int) -> None:
     compare(once, truth, statements, Nearness(1))
     again, statements = imported(framed(bodies(once, traces=traces, seed=12)))
     compare(again, truth, statements, Nearness(2))
+
+
+@settings(max_examples=30, deadline=None)
+@given(topologies(guarded=True))
+def test_whatever_is_generated_can_be_imported_and_generated_again(truth: Topology) -> None:
+    once, _ = imported(framed(bodies(truth, traces=120)))
+    again, _ = imported(framed(bodies(once, traces=120)))
+    for later, earlier in ((once, truth), (again, once)):
+        assert set(linking.operations(later)) <= set(linking.operations(earlier))
 
 
 def test_lines_of_json_and_messages_of_protobuf_tell_the_same() -> None:

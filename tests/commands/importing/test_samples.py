@@ -11,7 +11,7 @@ SECOND = 1_000_000_000
 values = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**12)), max_size=30)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(values, max_size=5))
 def test_moments_of_parts_are_those_of_the_whole(parts) -> None:
     moments = Moments(4)

@@ -92,7 +92,7 @@ def sortable(found: list[tuple[object, ...]]) -> list[str]:
     return sorted(map(repr, found))
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(rows)
 def test_a_forest_is_what_a_walk_finds(made: list[tuple[int, int, int, int, int, bool]]) -> None:
     forest = grow(spans(made), Growth())
@@ -122,7 +122,7 @@ def test_a_forest_is_what_a_walk_finds(made: list[tuple[int, int, int, int, int,
     assert sortable(told) == sortable(walked(made))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(rows)
 def test_a_forest_is_sorted_by_caller_and_then_by_target_and_start(
     made: list[tuple[int, int, int, int, int, bool]],

@@ -55,7 +55,7 @@ def imported(made: list[tuple[str, str, dict[str, object]]]) -> Topology:
     return parse_topology(Source("imported", written(draft).encode())).topology
 
 
-@settings(max_examples=120)
+@settings(max_examples=120, deadline=None)
 @given(spans)
 def test_any_names_and_values_make_a_topology(
     made: list[tuple[str, str, dict[str, object]]],
