@@ -197,6 +197,7 @@ def test_a_signal_ends_it_with_the_account_of_what_was_sent() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
+        bufsize=0,  # communicate() would pass over what readline() had read ahead
     )
     first = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
