@@ -14,7 +14,7 @@ import numpy as np
 
 from motel_locust.engine import draws
 from motel_locust.engine.assembly import NOTHING
-from motel_locust.engine.engine import MOST_SPANS, carry_on
+from motel_locust.engine.engine import MOST_SPANS, SPANS_OF_A_SHAPE, carry_on
 from motel_locust.engine.schedule import NEVER, PHASE, TICK_NS, ranges
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class Replay:
         # A user begins again when the last span has ended, but not at once if all are 0 long.
         length_ns = max(tape.end_ns - int(tape.start_ns[0]), TICK_NS)
         self._period_ns = max(int(length_ns / speed), int(self._after_ns[-1]), 1)
-        self._mean_spans = float(tape.spans.mean())
+        # As a topology's batches: few rows of a shape at once fit a slice of the event loop.
+        spans = min(MOST_SPANS, SPANS_OF_A_SHAPE * len(tape.tracks))
+        self._most_traces = max(1.0, spans / float(tape.spans.mean()))
         self._rows: list[tuple[int, int, int]] = []
         self._place: dict[int, int] = {}
         self._users: Users | None = None
@@ -151,10 +153,7 @@ class Replay:
         """
         start_ns, stop_ns = self.walked_ns, until_ns
         low, high = self._places(start_ns, stop_ns)
-        while (
-            stop_ns - start_ns > LEAST_STRETCH_NS
-            and (high - low).sum() * self._mean_spans > MOST_SPANS
-        ):
+        while stop_ns - start_ns > LEAST_STRETCH_NS and (high - low).sum() > self._most_traces:
             stop_ns = start_ns + max((stop_ns - start_ns) // 2, LEAST_STRETCH_NS)
             low, high = self._places(start_ns, stop_ns)
         self.walked_ns = stop_ns
