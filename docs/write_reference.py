@@ -64,6 +64,15 @@ def commands() -> Iterator[str]:
         " text in a pipe, JSON with `--json`. All else goes to standard error. Status 0: good."
         " 1: the verdict is bad. 2: wrong usage or input."
     )
+    yield from (
+        "",
+        "For completion in a shell, put this in its start file; `zsh_source` and `fish_source` do it"
+        " for others:",
+        "",
+        "```sh",
+        'eval "$(_MOTEL_LOCUST_COMPLETE=bash_source motel-locust)"',
+        "```",
+    )
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert isinstance(command, Command)
