@@ -66,8 +66,8 @@ def commands() -> Iterator[str]:
     )
     yield from (
         "",
-        "For completion in a shell, put this in its start file; `zsh_source` and `fish_source` do it"
-        " for others:",
+        "For completion in a shell, put this in its start file; `zsh_source` and `fish_source` do"
+        " it for others:",
         "",
         "```sh",
         'eval "$(_MOTEL_LOCUST_COMPLETE=bash_source motel-locust)"',
