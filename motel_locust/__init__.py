@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from motel_locust.load.replay_user import ReplayUser as ReplayUser
     from motel_locust.load.user import TopologyUser as TopologyUser
 
-__all__ = ["TopologyUser", "__version__"]
+__all__ = ["ReplayUser", "TopologyUser", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from motel_locust.load.user import TopologyUser
 
         return TopologyUser
+    if name == "ReplayUser":
+        from motel_locust.load.replay_user import ReplayUser
+
+        return ReplayUser
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,45 +12,23 @@ import click
 import gevent
 from gevent.event import Event
 
+from motel_locust.commands import console
+from motel_locust.commands.console import SECONDS, BadInput, Mark
 from motel_locust.otlp.receiver import Receiver
-from motel_locust.topology.quantities import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from motel_locust.otlp.tally import Report
 
 LIVE_S: Final = 2.0
-NS_PER_S: Final = 1_000_000_000
 
 
-class Duration(click.ParamType[float]):
-    """A duration such as 30s or 1m30s; the value is in seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds of *value*; fail with the grammar's own words."""
-        if isinstance(value, (int, float)):
-            return float(value)
-        try:
-            seconds = parse_duration(value) / NS_PER_S
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if seconds < 0:
-            self.fail(f"{value} is below 0", param, ctx)
-        return seconds
-
-
-class CannotListen(click.ClickException):
-    """The address is taken or not ours."""
-
-    exit_code = 2
-
-
-@click.command()
+@click.command(
+    cls=console.Command,
+    example="""
+    motel-locust receive
+    motel-locust receive --port 0 --grpc-port 0 --for 30s --json
+    """,
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -66,11 +44,11 @@ class CannotListen(click.ClickException):
     show_default=True,
     help="Port to listen on for OTLP over gRPC; 0 takes a free one.",
 )
-@click.option("--for", "for_s", type=Duration(), help="End after this long; else at Ctrl-C.")
+@click.option("--for", "for_s", type=SECONDS, help="End after this long; else at Ctrl-C.")
 @click.option(
     "--settle",
     "settle_s",
-    type=Duration(),
+    type=SECONDS,
     default="5s",
     show_default=True,
     help="Judge a trace when nothing came for it this long.",
@@ -89,27 +67,26 @@ def receive(
     try:
         receiver.start()
     except OSError as error:
-        raise CannotListen(
+        raise BadInput(
             f"cannot listen on {error.filename}: {error.strerror};"
             " choose another address with --host, --port and --grpc-port"
         ) from None
     endpoints = {"endpoint": receiver.endpoint, "grpc_endpoint": receiver.grpc_endpoint}
     if as_json:
-        click.echo(json.dumps(endpoints))
+        console.show(json.dumps(endpoints))
     else:
-        click.echo(
+        console.say(
             f"Receiving OTLP at {receiver.endpoint}, over gRPC at {receiver.grpc_endpoint};"
-            " Ctrl-C ends with a report",
-            err=True,
+            " Ctrl-C ends with a report"
         )
     _receive(receiver, for_s, live=not as_json)
     report = receiver.stop()
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        console.show(json.dumps(report.as_dict()))
     else:
-        click.echo("\n".join(table(report)))
+        show(report)
     if report.faults:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(console.BAD_VERDICT)
 
 
 def _receive(receiver: Receiver, for_s: float | None, *, live: bool) -> None:
@@ -155,7 +132,7 @@ class LiveLine:
             click.echo(f"\r{text:<{self._width}}", err=True, nl=False)
             self._width = len(text)
         elif came:
-            click.echo(text, err=True)
+            console.say(text)
 
     def finish(self) -> None:
         """End the line that changes."""
@@ -163,42 +140,48 @@ class LiveLine:
             click.echo(err=True)
 
 
-def table(report: Report) -> Iterator[str]:
-    """Yield the lines of *report* for people."""
-    yield f"requests {report.requests:>15,}" + (
-        f"  ({report.refused:,} refused)" if report.refused else ""
-    )
-    yield f"bytes    {report.bytes:>15,}"
-    yield f"spans    {report.spans:>15,}" + (
-        f"  ({report.redelivered:,} of those judged came again)" if report.redelivered else ""
-    )
-    yield f"traces   {report.traces:>15,}"
-    if report.points:
-        yield f"points   {report.points:>15,}"
-    if report.records:
-        yield f"records  {report.records:>15,}"
+def show(report: Report) -> None:
+    """Write *report* for people: what came, from whom, and what is wrong with the traces."""
+    rows: list[tuple[str, int, str]] = [
+        ("requests", report.requests, f"{report.refused:,} refused" if report.refused else ""),
+        ("bytes", report.bytes, ""),
+        (
+            "spans",
+            report.spans,
+            f"{report.redelivered:,} of those judged came again" if report.redelivered else "",
+        ),
+        ("traces", report.traces, ""),
+        ("points", report.points, ""),
+        ("records", report.records, ""),
+    ]
+    console.show_table(("received", "count", ""), rows)
     if report.services:
-        yield ""
-        yield from _services(report)
+        console.show("")
+        items = ("spans", "points", "records")
+        console.show_table(
+            ("service", *items),
+            [
+                (service, *(counts.get(item, 0) for item in items))
+                for service, counts in report.services.items()
+            ],
+        )
     if report.traces:
-        yield ""
-        yield from _verdict(report)
+        console.show("")
+        _show_verdict(report)
 
 
-def _services(report: Report) -> Iterator[str]:
-    width = max(len("service"), *map(len, report.services))
-    yield f"{'service':<{width}} {'spans':>13} {'points':>13} {'records':>13}"
-    for service, items in report.services.items():
-        counts = (items.get(kind, 0) for kind in ("spans", "points", "records"))
-        yield f"{service:<{width}} " + " ".join(f"{count:>13,}" for count in counts)
-
-
-def _verdict(report: Report) -> Iterator[str]:
+def _show_verdict(report: Report) -> None:
     looked_at = f"{report.judged:,} of {report.traces:,} traces judged"
     if 0 < report.judged < report.traces:
         looked_at += f", 1 in {report.traces / report.judged:,.1f}, chosen by a hash of their ids"
     if report.unfinished:
         looked_at += f"; {report.unfinished:,} were still coming in"
-    yield looked_at + ("" if report.faults else ": no faults")
-    for kind, fault in sorted(report.faults.items()):
-        yield f"  {kind:<18} {fault.traces:>10,}  such as {fault.example}"
+    console.show(looked_at + ("" if report.faults else ": no faults"))
+    if report.faults:
+        console.show_table(
+            ("fault", "traces", "such as"),
+            [
+                (Mark(kind, "bad"), fault.traces, fault.example)
+                for kind, fault in sorted(report.faults.items())
+            ],
+        )

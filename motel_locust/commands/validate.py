@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from motel_locust.commands import console
+from motel_locust.commands.console import (
+    BAD_INPUT,
+    BAD_VERDICT,
+    GOOD,
+    semconv_option,
+    source_argument,
+)
+from motel_locust.otlp.recording_file import RecordingReader, open_recording
+from motel_locust.otlp.replayed import recording_of
+from motel_locust.otlp.survey import survey
 from motel_locust.topology import linking
-from motel_locust.topology.conventions import read_conventions
 from motel_locust.topology.diagnostics import Diagnostic, TopologyError
-from motel_locust.topology.reading import Reading, read_topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from motel_locust.otlp.survey import Survey
     from motel_locust.topology.model import Topology
 
-GOOD, BAD_VERDICT, BAD_INPUT = 0, 1, 2
-"""The exit status of every command."""
 
-
-@click.command(
-    epilog="Example: motel-locust validate topologies/shop.yaml --strict",
-)
-@click.argument("source", metavar="SOURCE")
-@click.option(
-    "--semconv", metavar="DIR", help="A folder of semantic conventions in the public YAML format."
-)
+@click.command(cls=console.Command, example="motel-locust validate topologies/shop.yaml --strict")
+@source_argument
+@semconv_option
 @click.option("--strict", is_flag=True, help="Let warnings give status 1.")
 @click.option(
     "--format",
@@ -50,38 +51,51 @@ def validate(
     place. Status 0: it can run. 1: it can, but there are warnings and --strict. 2: it cannot.
     """
     problems: tuple[Diagnostic, ...] = ()
-    reading = None
+    reading = recorded = None
+    warnings: tuple[Diagnostic, ...] = ()
     try:
-        reading = read_topology(source, read_conventions(semconv))
-        _check_recording(reading)
+        reading = console.fetch(source, semconv)
+        warnings = reading.warnings
+        if reading.topology.mode == "replay":
+            name = recording_of(reading)
+            recorded = _survey(name)
+            warnings += tuple(recorded.warnings(name))
     except TopologyError as error:
         problems = error.problems
-    warnings = reading.warnings if reading else ()
     if output == "json":
         topology = reading.topology if reading and not problems else None
-        click.echo(json.dumps(_verdict(topology, problems, warnings), indent=2))
+        verdict = _verdict(topology, problems, warnings)
+        console.show_json(verdict | ({"recording": recorded.as_dict()} if recorded else {}))
     else:
         for diagnostic in (*problems, *warnings):
-            click.echo(str(diagnostic), err=True)
+            console.say(str(diagnostic))
         if reading is not None and not problems:
-            click.echo(_summary(reading.topology))
-            click.echo(f"run it: locust -f locustfiles/topology.py --topology {source}")
+            console.show(
+                _replay(reading.topology, recorded) if recorded else _summary(reading.topology)
+            )
+            console.show(f"run it: locust -f locustfiles/topology.py --topology {source}")
     if problems:
         context.exit(BAD_INPUT)
     context.exit(BAD_VERDICT if strict and warnings else GOOD)
 
 
-def _check_recording(reading: Reading) -> None:
-    """Refuse a replay whose recording cannot be read; its path counts from the topology's."""
-    if reading.topology.recording is None or reading.topology.mode != "replay":
-        return
-    path = Path(reading.source.name).parent / reading.topology.recording
-    try:
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        message = f"the recording cannot be read: {error.strerror or error}"
-        raise TopologyError([Diagnostic(str(path), 0, 0, message, "unreadable-source")]) from None
+def _survey(name: str) -> Survey:
+    """Return what is in a recording; raise TopologyError for all that is wrong with it."""
+    with open_recording(name) as file, console.progress(f"reading {name}", unit="traces") as shown:
+        return survey(RecordingReader(file, name), name, visit=lambda _: shown.advance())
+
+
+def _replay(topology: Topology, recorded: Survey) -> str:
+    services = sorted(recorded.services)
+    more = f" and {len(services) - MOST_NAMED} more" if len(services) > MOST_NAMED else ""
+    return (
+        f"a replay of {topology.recording}: {recorded.traces:,} traces,"
+        f" {recorded.spans:,} spans, {recorded.errors:,} errors, over"
+        f" {recorded.length_ns / 1e9:,.1f} s; services: {', '.join(services[:MOST_NAMED])}{more}"
+    )
+
+
+MOST_NAMED: Final = 20
 
 
 def _counts(topology: Topology) -> dict[str, int]:
@@ -100,8 +114,6 @@ def _counts(topology: Topology) -> dict[str, int]:
 
 
 def _summary(topology: Topology) -> str:
-    if topology.mode == "replay":
-        return f"a replay of {topology.recording}"
     counted = [
         f"{count} {noun if count != 1 else noun.removesuffix('s')}"
         for noun, count in _counts(topology).items()

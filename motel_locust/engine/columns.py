@@ -68,6 +68,19 @@ class Numbered:
 
 
 Attribute: TypeAlias = Constant | Choice | Integer | Double | Numbered
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """Whatever was recorded of a span, event or link besides ids and times, already as OTLP has it.
+
+    It stands in the place of attributes. Column: int64[rows], the index into ``options``, none of
+    them empty.
+    """
+
+    options: tuple[bytes, ...]
+
+
 ValueColumn: TypeAlias = "NDArray[np.int64] | NDArray[np.float64] | None"
 
 
@@ -82,9 +95,9 @@ class EventShape:
 
 @dataclass(frozen=True, slots=True)
 class LinkShape:
-    """A link to the latest span of another operation, on the rows that found one."""
+    """A link to another span, on the rows that have one: the latest of an operation, as a rule."""
 
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[Attribute | Recorded, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +113,39 @@ class Shape:
     name: str
     kind: Kind
     has_parent: bool
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[Attribute | Recorded, ...]
     events: tuple[EventShape, ...] = ()
     links: tuple[LinkShape, ...] = ()
     message: str = "synthetic error"
     exception_message: str = "synthetic error"
+    recorded: bool = False
+    """Name and status stand in its one attribute, a ``Recorded``; failed rows get nothing more."""
+    own_events: tuple[Recorded, ...] = ()
+    """Events that some rows have, each at a time of its own."""
+    resource: str = ""
+    """Which of the service's resources, where recorded spans tell several apart."""
+
+    @property
+    def owner(self) -> str:
+        """The resource, or the service where it has only one."""
+        return self.resource or self.service
 
 
 EXCEPTION_TYPE = "*errors.errorString"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventColumns:
+    """The events that the rows of one shape have of one of its ``own_events``.
+
+    chosen    int64[chosen]   rows of the shape's columns, ascending
+    time_ns   int64[chosen]   Unix time
+    recorded  int64[chosen]   the index into the options
+    """
+
+    chosen: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
+    recorded: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,6 +179,7 @@ class Columns:
     links      one per link of the shape
     number     int64[rows]    what numbered texts of the span, its metrics and logs carry; None
                               where none does
+    own_events one per own event of the shape
     """
 
     shape: Shape
@@ -154,6 +193,7 @@ class Columns:
     events: tuple[tuple[ValueColumn, ...], ...] = ()
     links: tuple[LinkColumns, ...] = ()
     number: NDArray[np.int64] | None = None
+    own_events: tuple[EventColumns, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -280,9 +279,6 @@ class Engine:
                 shapes=self._shapes,
                 label_scenarios=self._label,
             )
-            # A walk goes as deep as the longest chain of calls, with at most five frames a call.
-            deepest = 1_000 + 5 * self._plans[active].depth
-            sys.setrecursionlimit(max(sys.getrecursionlimit(), deepest))
         return self._plans[active]
 
     def _numbering(self) -> dict[str, int]:

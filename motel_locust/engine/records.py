@@ -48,6 +48,11 @@ class LogShape:
     body: tuple[str | Shown, ...]
     attributes: tuple[Attribute, ...]
 
+    @property
+    def owner(self) -> str:
+        """Whose record it is: the service's."""
+        return self.service
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogColumns:

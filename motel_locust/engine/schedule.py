@@ -43,7 +43,7 @@ ROW: Final = np.dtype(
 Rows: TypeAlias = "NDArray[np.void]"
 
 # Phases of successive users are spread evenly, however many there are: the golden ratio's fraction.
-_PHASE: Final = 0.618034
+PHASE: Final = 0.618034
 
 _WINDOW_ARRIVALS: Final = 4_096
 _WINDOW_ARRIVALS_PER_ROW: Final = 4
@@ -178,7 +178,7 @@ class Schedule:
     def _first(self, user: int, at_ns: int) -> tuple[int, float]:
         """Return the traces since the epoch at which the first arrival is due."""
         whole, part = self._timeline.position(at_ns)
-        part += user * _PHASE % 1 if self._paced else 0.0
+        part += user * PHASE % 1 if self._paced else 0.0
         return (whole + 1, part - 1) if part >= 1 else (whole, part)
 
     def _fitting_window(self) -> Window | None:
@@ -238,7 +238,7 @@ class Schedule:
         """Return what is due between the two positions, at one trace's distance in each row."""
         part = rows["part"]
         first = np.maximum(_next_whole(low, part), rows["whole"])
-        row, whole = _ranges(first, _next_whole(high, part))
+        row, whole = ranges(first, _next_whole(high, part))
         return row, (whole - block.whole) + part[row]
 
     def _poisson_due(self, rows: Rows, block: Block, low: Position, high: Position) -> Due:
@@ -250,12 +250,12 @@ class Schedule:
         part = rows["part"]
         # The stretch that began before the low position may reach beyond it.
         first = np.maximum(_next_whole(low, part) - 1, rows["whole"])
-        row, whole = _ranges(first, _next_whole(high, part))
+        row, whole = ranges(first, _next_whole(high, part))
         keys = draws.draw_words(rows["user"].astype(np.uint64), self._key)
         nth = (whole - rows["whole"][row]).astype(np.uint64)
         words = draws.draw_words(keys[row], nth * _ODD)
         many = _POISSON.searchsorted(words, "right")
-        cell, place = _ranges(np.zeros_like(many), many)
+        cell, place = ranges(np.zeros_like(many), many)
         words = draws.draw_words(words[cell], (place + 1).astype(np.uint64) * _ODD)
         row, whole = row[cell], whole[cell]
         drawn = part[row] + (words >> _11) * 2.0**-53
@@ -299,7 +299,7 @@ def _next_whole(position: Position, part: NDArray[np.float64]) -> NDArray[np.int
     return position.whole + (position.part > part)
 
 
-def _ranges(
+def ranges(
     first: NDArray[np.int64], stop: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return all whole numbers from each *first* to before its *stop*, with the row of each.

@@ -181,7 +181,7 @@ def _known(
     known |= {
         each.key: (each, (Origin.SPAN, index))
         for index, each in enumerate(shape.attributes)
-        if not _synthetic(each, shape)
+        if not isinstance(each, columns.Recorded) and not _synthetic(each, shape)
     }
     known |= {
         each.key: (each, (Origin.RECORD, index))

@@ -10,6 +10,7 @@ sites, :mod:`~motel_locust.engine.waves` makes the same ones sooner.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -78,6 +79,9 @@ class Walk:
 
     ticks       the guarded operations' state in this tick; they take time since ``origin_ns``
     pause       called after every visit, so that a long walk can let others have a turn
+
+    What chance decides about the course of a trace is in four methods whose names begin with
+    ``decide``; whoever explores traces may decide otherwise there.
     """
 
     def __init__(
@@ -97,6 +101,9 @@ class Walk:
         self._used = traces.spans
         self.links = LinkTable(plan.linked, traces.number.size)
         self._limit, self._ticks, self._origin_ns, self._pause = limit, ticks, origin_ns, pause
+        # It goes as deep as the longest chain of calls, with at most five frames a call.
+        deepest = 1_000 + 5 * plan.depth
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), deepest))
         self._walk_roots()
 
     @property
@@ -136,13 +143,38 @@ class Walk:
                 ),
             )
 
+    def decide_roots(self, trace_key: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return which of the plan's roots each trace begins at: int64[traces]."""
+        return self._plan.choose_roots(trace_key)
+
+    def decide_errors(
+        self, operation: OperationPlan, rows: Rows, drawn: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return which spans of *operation* break on their own; *rows* are their traces."""
+        del operation, rows
+        return drawn
+
+    def decide_calls(
+        self, operation: OperationPlan, index: int, rows: Rows, drawn: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return which callers make call *index*, on which chance decides; so for *rows*."""
+        del operation, index, rows
+        return drawn
+
+    def decide_retries(
+        self, operation: OperationPlan, index: int, rows: Rows, failed: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Return which attempts of call *index* are followed by another; so for *rows*."""
+        del operation, index, rows
+        return failed
+
     def _walk_roots(self) -> None:
         roots, traces = self._plan.roots, self._traces
         everything = Requests(ALL, traces.arrival_ns, None)
         if len(roots) == 1:
             traces.failed = self._visit(roots[0], everything).failed
             return
-        choice = self._plan.choose_roots(traces.trace_key)
+        choice = self.decide_roots(traces.trace_key)
         for index, site in enumerate(roots):
             these = (choice == index).nonzero()[0]
             if these.size:
@@ -211,7 +243,8 @@ class Walk:
             self.links.start(operation.ref, requests.rows, span_id)
         keys = operation.keys
         words = draws.draw_words(keys, span_id) if keys.size else keys
-        own_ns, broken = self._own(operation, words, span_id.size)
+        own_ns, drawn = self._own(operation, words, span_id.size)
+        broken = self.decide_errors(operation, requests.rows, drawn)
         cursor = begin = requests.start_ns + (own_ns >> 1)
         failed = broken
         for index in range(len(operation.calls)):
@@ -267,7 +300,9 @@ class Walk:
         if call.wants_error is not None:
             live = live[broken == call.wants_error]
         if call.gate is not None:
-            live = live[words[call.gate][live] < call.below]
+            drawn = words[call.gate][live] < call.below
+            rows = _take(callers.rows, live)
+            live = live[self.decide_calls(site.operation, index, rows, drawn)]
         outcome = Outcome(callers.start_ns.copy(), np.zeros(broken.size, np.bool_))
         for repeat in range(call.count if live.size else 0):
             calling = callers.some(live)
@@ -300,7 +335,9 @@ class Walk:
                 self._traces.timeouts[_take(calling.rows, late.nonzero()[0])] += 1
                 end_ns, failed = np.minimum(end_ns, latest_ns), failed | late
             outcome.end_ns[todo], outcome.failed[todo] = end_ns, failed
-            again = failed.nonzero()[0]
+            if attempt == call.retries:
+                break
+            again = self.decide_retries(site.operation, index, calling.rows, failed).nonzero()[0]
             if not again.size:
                 break
             todo = todo[again]

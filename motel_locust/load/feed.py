@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from motel_locust.engine.columns import Batch
     from motel_locust.engine.engine import Engine
+    from motel_locust.engine.replay import Replay
     from motel_locust.engine.scenarios import Active
     from motel_locust.engine.statistics import OperationCounts
     from motel_locust.load.meter import Meter
@@ -92,7 +93,7 @@ class Feed:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: Engine | Replay,
         encoders: Mapping[Outlet, Encode],
         meter: Meter | None = None,
         *,

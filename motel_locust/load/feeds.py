@@ -1,4 +1,4 @@
-"""The feeds of a run: each user class's engine, encoders and exporters, put together."""
+"""The feeds of a run: each user class's engine or replay, encoders and exporters, put together."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from uuid import UUID, uuid5
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.logs import Logs
 from motel_locust.engine.metrics import Metrics
+from motel_locust.engine.replay import Replay
 from motel_locust.load.collection import collection
-from motel_locust.load.destination import resource_attributes, settings_for
+from motel_locust.load.destination import settings_for
 from motel_locust.load.feed import Feed
 from motel_locust.load.meter import Meter
 from motel_locust.load.options import run_options
 from motel_locust.load.outlet import Outlet
+from motel_locust.load.recordings import Taped
 from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.logs import LogEncoder
 from motel_locust.otlp.metrics import MetricEncoder
 from motel_locust.otlp.parcels import BatchEncoder
+from motel_locust.otlp.resources import resource_attributes
 from motel_locust.otlp.settings import Settings, SettingsError
 from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.otlp.transports import open_transport
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from motel_locust.engine.columns import Columns
+    from motel_locust.engine.recorded import RecordedAttributes
     from motel_locust.engine.records import LogColumns
     from motel_locust.load.feed import Encode
     from motel_locust.load.options import RunOptions
@@ -45,7 +49,7 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/#service
 
 def build_feeds(
     run: Run,
-    topologies: Mapping[str, Topology],
+    loads: Mapping[str, Topology | Taped],
     ledger: Ledger,
     *,
     worker: int,
@@ -53,14 +57,16 @@ def build_feeds(
 ) -> dict[str, Feed]:
     """Return the feed of each user class, by its name.
 
-    *topologies* are those of the run, by the hash of their text. Raises SettingsError.
+    *loads* are the topologies and tapes of the run, by the hash of their text.
+
+    Raises SettingsError.
     """
     if worker >= run.stride:
         raise SettingsError(f"{run.stride} workers have taken part in this run; no more can")
     options = run_options(run.options)
     exporters = Exporters(run, options, ledger, on_settled)
     return {
-        part.user_class: build_feed(run, part, topologies[part.sha256], exporters, worker=worker)
+        part.user_class: build_feed(run, part, loads[part.sha256], exporters, worker=worker)
         for part in run.parts
     }
 
@@ -101,21 +107,15 @@ class Exporters:
 
 
 def build_feed(
-    run: Run, part: Part, topology: Topology, exporters: Exporters, *, worker: int
+    run: Run, part: Part, load: Topology | Taped, exporters: Exporters, *, worker: int
 ) -> Feed:
     """Return the feed of one user class; raise SettingsError."""
-    options = run_options(run.options)
-    heads = encode_heads(
-        resources(run, part, topology, worker=worker), resource_attributes(run.environ)
-    )
+    if isinstance(load, Taped):
+        return build_replaying_feed(run, part, load, exporters, worker=worker)
+    topology, options = load, run_options(run.options)
+    own = resources(run, part, topology, worker=worker)
     outlets = {
-        signal: Outlet(
-            signal,
-            heads,
-            exporters.of(part, signal),
-            flush_interval_s=options.flush_interval_s,
-        )
-        for signal in options.signals
+        signal: build_outlet(run, part, signal, own, exporters) for signal in options.signals
     }
     encoders: dict[Outlet, Encode] = {}
     if "traces" in outlets:
@@ -160,6 +160,39 @@ def build_feed(
         realtime=options.realtime,
         worker=worker,
         stride=run.stride,
+    )
+
+
+def build_replaying_feed(
+    run: Run, part: Part, taped: Taped, exporters: Exporters, *, worker: int
+) -> Feed:
+    """Return the feed of a user class that replays a recording; raise SettingsError."""
+    options = run_options(run.options)
+    outlet = build_outlet(run, part, "traces", taped.resources, exporters)
+    return Feed(
+        build_replay(run, part, taped, options),
+        {outlet: encode_spans()},
+        epoch_ns=run.epoch_ns,
+        flush_interval_s=options.flush_interval_s,
+        realtime=options.realtime,
+        worker=worker,
+        stride=run.stride,
+    )
+
+
+def build_outlet(
+    run: Run,
+    part: Part,
+    signal: Signal,
+    own: Mapping[str, RecordedAttributes],
+    exporters: Exporters,
+) -> Outlet:
+    """Return the way out of a signal, whose services have *own* resource attributes."""
+    return Outlet(
+        signal,
+        encode_heads(own, resource_attributes(run.environ)),
+        exporters.of(part, signal),
+        flush_interval_s=run_options(run.options).flush_interval_s,
     )
 
 
@@ -215,6 +248,20 @@ def build_engine(
         label_scenarios=options.label_scenarios,
         realtime=options.realtime,
         time_offset_ns=options.time_offset_ns,
+    )
+
+
+def build_replay(run: Run, part: Part, taped: Taped, options: RunOptions) -> Replay:
+    """Return the replay of one user class."""
+    return Replay(
+        taped.tape,
+        seed=run.seed,
+        name=part.name,
+        epoch_ns=run.epoch_ns,
+        speed=options.speed,
+        loops=options.loops,
+        time_offset_ns=options.time_offset_ns,
+        verbatim=options.verbatim,
     )
 
 

@@ -27,6 +27,7 @@ from motel_locust.load.preparation import unwritable
 from motel_locust.load.profile import VIEWER, Profiler, of_worker
 from motel_locust.load.pump import Pump
 from motel_locust.load.recorder import Recorder
+from motel_locust.load.recordings import read_load
 from motel_locust.load.release import Release
 from motel_locust.load.run import KEY, STRIDE, Run
 from motel_locust.load.stats import log_items
@@ -35,7 +36,6 @@ from motel_locust.otlp.ledger import Ledger
 from motel_locust.otlp.receiver_process import start_receiver
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.topology.diagnostics import TopologyError
-from motel_locust.topology.reading import parse_topology
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -261,16 +261,15 @@ class Generator:
         there are no feeds.
         """
         try:
-            topologies = {
-                part.sha256: parse_topology(self._source(part.sha256)).topology
-                for part in run.parts
+            loads = {
+                part.sha256: read_load(part, self._source(part.sha256), run) for part in run.parts
             }
             # Last, as what it waits for may take its time, and the time read here is used at once.
             self._enter_cluster(run)
             place = self.exchange.place
             self._begin_profile(run, place)
             _spare_collections()
-            return build_feeds(run, topologies, ledger, worker=place, on_settled=self._log)
+            return build_feeds(run, loads, ledger, worker=place, on_settled=self._log)
         except (SettingsError, TopologyError) as error:
             self.exchange.tell(str(error))
             return {}

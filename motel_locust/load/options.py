@@ -178,6 +178,32 @@ OPTIONS: Final = (
         metavar="DIR",
     ),
     Option(
+        "--recording",
+        "",
+        "Recorded traces to replay: a file, or a topology with mode: replay",
+        text,
+        metavar="FILE",
+        in_form=True,
+    ),
+    Option(
+        "--speed",
+        1.0,
+        "How many times faster than recorded a recording is replayed, such as 0.5",
+        number(0.001, 1_000_000),
+        metavar="FACTOR",
+        in_form=True,
+    ),
+    Option(
+        "--loop",
+        1,
+        "How often each user replays the whole recording; 0 until the test stops",
+        whole(0, 2**31),
+        metavar="N",
+        in_form=True,
+    ),
+    Option("--preserve-ids", False, "Replay with the ids that were recorded", in_form=True),
+    Option("--verbatim", False, "Replay with the times that were recorded", in_form=True),
+    Option(
         "--otlp-protocol",
         "",
         "How to send: http/protobuf (port 4318 by default) or grpc (4317)."
@@ -355,6 +381,10 @@ class RunOptions:
     max_spans_per_trace: int
     slow_ns: int
     label_scenarios: bool
+    speed: float
+    loops: int
+    preserve_ids: bool
+    verbatim: bool
     connections: int
     queue_bytes: int
     flush_interval_s: float
@@ -380,6 +410,10 @@ def run_options(plain: Mapping[str, Any]) -> RunOptions:
         max_spans_per_trace=plain["max_spans_per_trace"] or 10_000,
         slow_ns=parse_duration(plain["slow_threshold"]),
         label_scenarios=plain["label_scenarios"],
+        speed=plain["speed"],
+        loops=plain["loop"],
+        preserve_ids=plain["preserve_ids"],
+        verbatim=plain["verbatim"],
         connections=plain["connections"],
         queue_bytes=plain["queue_size"],
         flush_interval_s=parse_duration(plain["flush_interval"]) / 1e9,

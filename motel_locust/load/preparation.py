@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from motel_locust.load import values
 from motel_locust.load.collection import collection
-from motel_locust.load.destination import resource_attributes, settings_for
+from motel_locust.load.destination import settings_for
 from motel_locust.load.options import OptionError, plain_values, run_options
+from motel_locust.load.recordings import Recording, read_recording, unfit_options
 from motel_locust.load.run import Part
 from motel_locust.otlp.receiver_process import ReceiverError
+from motel_locust.otlp.replayed import find_recording, recording_of
+from motel_locust.otlp.resources import resource_attributes
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.otlp.transports import check_reachable
 from motel_locust.topology.conventions import read_conventions
@@ -40,6 +43,10 @@ if TYPE_CHECKING:
 NO_TOPOLOGY: Final = (
     "no topology: give --topology FILE or an http(s) URL, or set LOCUST_TOPOLOGY"
     " or the attribute topology of the user class"
+)
+NO_RECORDING: Final = (
+    "no recording: give --recording FILE, or set LOCUST_RECORDING or the attribute recording of the"
+    " user class"
 )
 NO_ENDPOINT: Final = (
     "no endpoint: a cluster over machines needs one that all of them can reach; give --host URL or"
@@ -72,8 +79,8 @@ class Preparation:
     """A run that can begin."""
 
     parts: tuple[Part, ...]
-    readings: Mapping[str, Reading]
-    """The topologies, by the hash of their text."""
+    readings: Mapping[str, Reading | Recording]
+    """The topologies and recordings, by the hash of their text."""
     options: Mapping[str, Any]
     environ: Mapping[str, str]
 
@@ -82,6 +89,8 @@ class Preparation:
         signals = run_options(self.options).signals
         for reading in self.readings.values():
             yield from map(str, reading.warnings)
+            if isinstance(reading, Recording):
+                continue
             if "metrics" in signals and not _defines_metrics(reading.topology):
                 yield (
                     f"{reading.source.name}: defines no metrics, so none of those that --signals"
@@ -125,7 +134,7 @@ def prepare(given: Mapping[str, Any], around: Surroundings, *, partly: bool = Fa
     options = checked_options(given)
     preparing = _Preparing(options, around, partly=partly)
     parts = [preparing.draft(user_class) for user_class in around.user_classes]
-    readings = preparing.read({part.source for part in parts})
+    readings = preparing.read(parts)
     preparing.reach({part.endpoint for part in parts})
     if preparing.problems:
         raise PreparationError("\n".join(preparing.problems))
@@ -175,35 +184,51 @@ class _Preparing:
                 parse(str(getattr(user_class, attribute)))
             except ValueError as problem:
                 self.problems.append(f"{user_class.__name__}.{attribute}: {problem}")
+        # Of ReplayUser only, which cannot be imported here: it registers those who call us.
+        recording = getattr(user_class, "recording", None)
+        replays = recording is not None
         return Part(
             user_class=user_class.__name__,
-            source=user_class.topology or self._options["topology"],
+            source=(recording or self._options["recording"])
+            if replays
+            else (user_class.topology or self._options["topology"]),
             sha256="",
             endpoint=user_class.endpoint or self._around.hosts[user_class.__name__],
             rate=user_class.rate or self._options["rate"],
             arrivals=user_class.arrivals or self._options["arrivals"],
+            replays=replays,
         )
 
-    def read(self, sources: set[str]) -> dict[str, Reading]:
-        """Return the topologies by source."""
-        readings: dict[str, Reading] = {}
+    def read(self, parts: Sequence[Part]) -> dict[tuple[str, bool], Reading | Recording]:
+        """Return the topologies and recordings, by source and by which of them was asked for."""
+        readings: dict[tuple[str, bool], Reading | Recording] = {}
         try:
             conventions = _conventions(self._options["semconv"])
         except TopologyError as error:
             self.problems.append(str(error))
             return readings
-        for source in sorted(sources):
+        for source, replays in sorted({(part.source, part.replays) for part in parts}):
             if source:
                 try:
-                    readings[source] = reading = parse_topology(_source(source), conventions)
+                    readings[source, replays] = self._read(source, conventions, replays=replays)
                 except TopologyError as error:
                     self.problems.append(str(error))
-                else:
-                    if reading.topology.traffic is None:
-                        self.problems.append(f"{source}: a recording; motel-locust replay sends it")
             elif not self._partly:
-                self.problems.append(NO_TOPOLOGY)
+                self.problems.append(NO_RECORDING if replays else NO_TOPOLOGY)
+        recordings = [isinstance(each, Recording) for each in readings.values()]
+        if recordings:
+            self.problems += unfit_options(self._options, recordings)
         return readings
+
+    def _read(self, source: str, conventions: Conventions, *, replays: bool) -> Reading | Recording:
+        if replays:
+            recording = find_recording(source)
+        else:
+            reading = parse_topology(_source(source), conventions)
+            if reading.topology.mode != "replay":
+                return reading
+            recording = recording_of(reading)
+        return read_recording(recording, preserve_ids=self._options["preserve_ids"])
 
     def reach(self, endpoints: set[str]) -> None:
         """Find out what cannot be written or sent to, and which endpoints nobody named."""
@@ -252,8 +277,8 @@ class _Preparing:
         elif not self._partly:
             raise SettingsError(NO_ENDPOINT)
 
-    def finish(self, part: Part, readings: Mapping[str, Reading]) -> Part:
-        """Return *part* with its topology's hash, and the receiver where nothing else is named."""
+    def finish(self, part: Part, readings: Mapping[tuple[str, bool], Reading | Recording]) -> Part:
+        """Return *part* with what it runs, and the receiver where nothing else is named."""
         endpoint, built_in = part.endpoint, False
         if endpoint in self._undecided and self._around.receiver:
             built_in = True
@@ -261,6 +286,12 @@ class _Preparing:
                 endpoint = self._around.receiver(self._undecided[endpoint])
             except ReceiverError as problem:
                 raise PreparationError(str(problem)) from None
-        sha256 = readings[part.source].source.sha256 if part.source in readings else ""
-        source = without_secrets(part.source)
-        return replace(part, source=source, sha256=sha256, endpoint=endpoint, built_in=built_in)
+        reading = readings.get((part.source, part.replays))
+        return replace(
+            part,
+            source=without_secrets(part.source),
+            sha256=reading.source.sha256 if reading is not None else "",
+            endpoint=endpoint,
+            built_in=built_in,
+            replays=isinstance(reading, Recording),
+        )

@@ -22,6 +22,7 @@ from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.statistics import total_by_operation
 from motel_locust.load.figures import Figures
 from motel_locust.otlp.ledger import Ledger
+from motel_locust.otlp.turns import SLICE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from motel_locust.otlp.exporter import Exporter
 
 logger = logging.getLogger(__name__)
-
-# Each slice is added to every acknowledgement that is being measured meanwhile.
-SLICE_S: Final = 0.005
 
 LAG_NS: Final = 1_000_000_000
 """A lag above this is worth a line in the log; so is getting rid of it."""

@@ -15,12 +15,10 @@ import gevent
 from gevent.event import Event
 
 from motel_locust.engine.schedule import TICK_NS
+from motel_locust.otlp.turns import TURN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-# Not 0: sleep(0) only runs what is ready, and starves timers and sockets while it does.
-TURN_S = 1e-6
 
 
 class Release:

@@ -33,6 +33,8 @@ class Part:
     arrivals: str
     built_in: bool = False
     """Whether the endpoint is the built-in receiver's."""
+    replays: bool = False
+    """Whether ``sha256`` is that of a recording, and not of a topology."""
 
     @property
     def name(self) -> str:

@@ -12,9 +12,9 @@ from locust.runners import MasterRunner
 
 from motel_locust.load.panel import STATIC, pieces, report_section, with_section
 from motel_locust.load.preparation import PreparationError
-from motel_locust.load.release import TURN_S
 from motel_locust.load.summary import summary
 from motel_locust.load.tables import TABLES
+from motel_locust.otlp.turns import TURN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

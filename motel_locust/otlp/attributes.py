@@ -11,9 +11,9 @@ import struct
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered
+from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered, Recorded
 from motel_locust.otlp.segments import ByWidth, Column, Enclosed, Stamp, Table
 from motel_locust.otlp.wire import (
     LONGEST_PADDED,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from motel_locust.engine.columns import Attribute, Value
+    from motel_locust.engine.recorded import RecordedValue
     from motel_locust.otlp.segments import Part, Segment
 
 Owner: TypeAlias = "type[Span | Span.Event | Span.Link | LogRecord]"
@@ -52,8 +53,8 @@ def head(sample: Message, value: bytes) -> bytes:
     return content[: -len(value)]
 
 
-def any_value(value: Value | tuple[str, ...]) -> AnyValue:
-    """Return *value* as OTLP has it; a tuple is an array of strings."""
+def any_value(value: RecordedValue | tuple[str, ...]) -> AnyValue:
+    """Return *value* as OTLP has it; None is a value that is nothing."""
     match value:
         case bool():
             return AnyValue(bool_value=value)
@@ -63,17 +64,23 @@ def any_value(value: Value | tuple[str, ...]) -> AnyValue:
             return AnyValue(double_value=value)
         case str():
             return AnyValue(string_value=value)
-        case tuple():
+        case tuple() | list():
             return AnyValue(array_value=ArrayValue(values=map(any_value, value)))
+        case bytes():
+            return AnyValue(bytes_value=value)
+        case dict():
+            return AnyValue(kvlist_value=KeyValueList(values=key_values(value)))
+        case None:
+            return AnyValue()
 
 
-def key_values(attributes: Mapping[str, Value | tuple[str, ...]]) -> list[KeyValue]:
+def key_values(attributes: Mapping[str, RecordedValue | tuple[str, ...]]) -> list[KeyValue]:
     """Return *attributes* as OTLP has them."""
     return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
 
 
 def content_segments(
-    owner: Owner, parts: Sequence[Part], attributes: Sequence[Attribute], *, first: int
+    owner: Owner, parts: Sequence[Part], attributes: Sequence[Attribute | Recorded], *, first: int
 ) -> list[Segment]:
     """Return the segments of an *owner* message with *parts* and *attributes*.
 
@@ -99,6 +106,8 @@ def content_segments(
                 varying.append(_numbered(owner, key, source, texts))
             case Choice(key, options):
                 choices[source] = [_attribute(owner, key, option) for option in options]
+            case Recorded(options):
+                choices[source] = list(options)
     stamp = Stamp(fixed)
     reach = stamp.bounds.least
     tables = [Table(group, reach=reach) for group in _fused(choices, reach=reach)]

@@ -29,6 +29,7 @@ from motel_locust.otlp.wire import field_tag, varint, varint_width
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from motel_locust.engine.recorded import RecordedAttributes
     from motel_locust.otlp.parcels import Parcel
 
 NAME = "motel-locust"
@@ -60,12 +61,13 @@ class Head:
 
 
 def encode_heads(
-    resources: Mapping[str, Mapping[str, str]], environment: Mapping[str, str]
+    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
 ) -> dict[str, Head]:
     """Return the head of every service.
 
     Args:
-        resources: each service's own resource attributes, by the service's name.
+        resources: each service's own resource attributes, by the service's name or, where recorded
+            spans tell several of a service apart, by that of the resource.
         environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them. A
             service's own win over these; its name and our version win over all.
     """
@@ -81,8 +83,8 @@ def encode_heads(
             "telemetry.sdk.name": NAME,
             "telemetry.sdk.version": __version__,
             **environment,
-            **own,
             "service.name": service,
+            **own,
             "motel.version": __version__,
         }
         resource = Resource(attributes=key_values(attributes))

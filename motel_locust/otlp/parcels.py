@@ -31,15 +31,15 @@ class Parcel:
     pieces: Mapping[str, Sequence[memoryview]]  # encoded items, by service
 
 
-class OfService(Protocol):
+class Owned(Protocol):
     """What all rows of a block have in common."""
 
     @property
-    def service(self) -> str:
-        """The service that they belong to."""
+    def owner(self) -> str:
+        """Whose they are: a service, or one of its resources where it has several."""
 
 
-ShapeT_co = TypeVar("ShapeT_co", bound=OfService, covariant=True)
+ShapeT_co = TypeVar("ShapeT_co", bound=Owned, covariant=True)
 ColumnsT = TypeVar("ColumnsT", bound="Rows[Any]")
 ColumnsT_co = TypeVar("ColumnsT_co", bound="Rows[Any]", covariant=True)
 ColumnsT_contra = TypeVar("ColumnsT_contra", bound="Rows[Any]", contravariant=True)
@@ -149,9 +149,9 @@ class BatchEncoder(Generic[ColumnsT]):
     def _block(self, columns: ColumnsT, trace_id: NDArray[np.void]) -> Block:
         encoded = self._encoder(columns.shape).encode(columns, trace_id)
         offsets = np.concatenate(([0], encoded.ends))
-        return Block(columns.shape.service, columns.trace, encoded.content, offsets)
+        return Block(columns.shape.owner, columns.trace, encoded.content, offsets)
 
-    def _encoder(self, shape: OfService) -> RowEncoder[ColumnsT]:
+    def _encoder(self, shape: Owned) -> RowEncoder[ColumnsT]:
         # By identity, since Python takes True for 1 and -0.0 for 0.0 when it compares shapes. An
         # encoder holds its shape, so the id is not given to another one meanwhile.
         encoder = self._encoders.pop(id(shape), None) or self._make(shape)

@@ -22,7 +22,7 @@ from motel_locust.otlp.wire import field_tag
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from motel_locust.engine.columns import Columns, LinkShape, Shape
+    from motel_locust.engine.columns import Columns, LinkShape, Recorded, Shape
     from motel_locust.otlp.pieces import Piece
     from motel_locust.otlp.segments import Part, Segment
 
@@ -36,12 +36,14 @@ class SpanEncoder:
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self._events = [_event(event) for event in shape.events]
+        self._own_events = [_own_event(recorded) for recorded in shape.own_events]
         self._links = [_link(link) for link in shape.links]
-        self._failure = _failure(shape)
+        self._failure = [] if shape.recorded else _failure(shape)
         self._fields = _fields(shape)
         content = sum(
             [
                 *(event.bounds for event in self._events),
+                *(event.bounds.optional() for event in self._own_events),
                 *(link.bounds.optional() for link in self._links),
                 bounds_of(self._failure).optional(),
                 bounds_of(self._fields),
@@ -66,12 +68,16 @@ class SpanEncoder:
             self._events, self.shape.events, columns.events, strict=True
         ):
             pieces.append(event.plan([columns.start_ns + shape.delay_ns, *values]))
+        for event, had in zip(self._own_events, columns.own_events, strict=True):
+            if len(had.chosen):
+                piece = event.plan([had.time_ns, had.recorded])
+                pieces.append(spread(piece, had.chosen, rows=rows))
         for link, found in zip(self._links, columns.links, strict=True):
             if len(found.chosen):
                 piece = link.plan([found.trace_id, found.span_id, *found.values])
                 pieces.append(spread(piece, found.chosen, rows=rows))
         failed = columns.failed.nonzero()[0]
-        if len(failed):
+        if self._failure and len(failed):
             piece = join(plan_all(self._failure, [columns.end_ns[failed]]))
             pieces.append(spread(piece, failed, rows=rows))
         fields = [
@@ -97,7 +103,9 @@ def _fields(shape: Shape) -> list[Segment]:
         head(Span(end_time_unix_nano=_FIXED64), _ID_8),
         Column(3, "<i8"),
         Span(
-            name=shape.name, kind=Span.SpanKind.ValueType(shape.kind), flags=FLAGS
+            name="" if shape.recorded else shape.name,
+            kind=Span.SpanKind.ValueType(shape.kind),
+            flags=FLAGS,
         ).SerializeToString(),
     ]
     if shape.has_parent:
@@ -115,6 +123,15 @@ def _event(shape: EventShape) -> Segment:
     return message_field(
         field_tag(Span(events=[Span.Event()])),
         content_segments(Span.Event, parts, shape.attributes, first=1),
+    )
+
+
+def _own_event(recorded: Recorded) -> Segment:
+    """Return one ``Span.events``; frame: its time and which of the options it is."""
+    parts: list[Part] = [head(Span.Event(time_unix_nano=_FIXED64), _ID_8), Column(0, "<i8")]
+    return message_field(
+        field_tag(Span(events=[Span.Event()])),
+        content_segments(Span.Event, parts, [recorded], first=1),
     )
 
 

@@ -28,6 +28,7 @@ from motel_locust.topology.kinds import (
     whole_number,
 )
 from motel_locust.topology.part import Part, unknown_key
+from motel_locust.topology.patterns import whole
 from motel_locust.topology.scalars import print_value
 
 Value = str | bool | int | float
@@ -45,7 +46,7 @@ class Form(Part):
 class Constant(Form):
     """Always the same value: ``{value: GET}``."""
 
-    value: Annotated[Value, BeforeValidator(any_value)]
+    value: Annotated[Value, BeforeValidator(any_value), WithJsonSchema({"not": {"type": "null"}})]
     """Any YAML value, typed as it is written: ``200`` is a number, ``"200"`` a text."""
 
 
@@ -76,9 +77,7 @@ class Choice(Form):
         tuple[Annotated[tuple[Value, int], BeforeValidator(_pair)], ...],
         BeforeValidator(pairs_of),
         AfterValidator(_sum_fits),
-        WithJsonSchema(
-            {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
-        ),
+        WithJsonSchema({"type": "object", "minProperties": 1, "additionalProperties": whole(1)}),
     ]
     """Values and weights; a value is drawn with probability weight / sum of weights."""
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, get_args
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from motel_locust.topology import quantities, scalars
+from motel_locust.topology import patterns, quantities, scalars
 from motel_locust.topology.diagnostics import Mistake, Step, listed, quoted
 from motel_locust.topology.document import Entries, Items, Scalar
 
@@ -271,62 +271,82 @@ def _not_empty(value: str) -> str:
     return value
 
 
-_DURATION_SCHEMA = {"type": "string", "examples": ["30ms", "1m30s", "1.5h"]}
-
-Text = Annotated[str, BeforeValidator(text), EMPTY_IS_UNSET]
+Text = Annotated[str, BeforeValidator(text), EMPTY_IS_UNSET, WithJsonSchema(patterns.TEXT)]
 """A scalar as it is written: ``1.10`` stays ``1.10``."""
-Name = Annotated[str, BeforeValidator(text), AfterValidator(_not_empty)]
+Name = Annotated[
+    str, BeforeValidator(text), AfterValidator(_not_empty), WithJsonSchema(patterns.NAME)
+]
 """The key of an attribute."""
-Ref = Annotated[str, BeforeValidator(text), AfterValidator(_with_dot), EMPTY_IS_UNSET]
+Ref = Annotated[
+    str,
+    BeforeValidator(text),
+    AfterValidator(_with_dot),
+    EMPTY_IS_UNSET,
+    WithJsonSchema(patterns.REF),
+]
 """The name of an operation: ``service.operation``."""
-TextValue = Annotated[str, BeforeValidator(text)]
+TextValue = Annotated[str, BeforeValidator(text), WithJsonSchema(patterns.TEXT_VALUE)]
 """A value of a mapping of texts; it may be empty."""
-Flag = Annotated[bool, BeforeValidator(flag)]
+Flag = Annotated[bool, BeforeValidator(flag), WithJsonSchema(patterns.FLAG)]
 Number = Annotated[float, BeforeValidator(number)]
-Multiplier = Annotated[float, BeforeValidator(number), AfterValidator(_not_negative)]
-Probability = Annotated[float, BeforeValidator(number), AfterValidator(_chance)]
+Multiplier = Annotated[
+    float,
+    BeforeValidator(number),
+    AfterValidator(_not_negative),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
+Probability = Annotated[
+    float,
+    BeforeValidator(number),
+    AfterValidator(_chance),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
 """A number from 0 to 1, never a text: ``0.5``, not ``50%``."""
-WholeNumber = Annotated[int, BeforeValidator(whole_number)]
-Count = Annotated[int, BeforeValidator(whole_number), _at_least(0)]
-PositiveCount = Annotated[int, BeforeValidator(whole_number), _at_least(1)]
+WholeNumber = Annotated[
+    int, BeforeValidator(whole_number), WithJsonSchema(patterns.whole(_INT64_MIN))
+]
+Count = Annotated[
+    int, BeforeValidator(whole_number), _at_least(0), WithJsonSchema(patterns.whole(0))
+]
+PositiveCount = Annotated[
+    int, BeforeValidator(whole_number), _at_least(1), WithJsonSchema(patterns.whole(1))
+]
 
 Duration = Annotated[
-    int, parsed(quantities.parse_duration), EMPTY_IS_UNSET, WithJsonSchema(_DURATION_SCHEMA)
+    int, parsed(quantities.parse_duration), EMPTY_IS_UNSET, WithJsonSchema(patterns.DURATION)
 ]
 """Nanoseconds of either sign, written ``1m30s``."""
-Delay = Annotated[int, parsed(_delay), EMPTY_IS_UNSET, WithJsonSchema(_DURATION_SCHEMA)]
+Delay = Annotated[int, parsed(_delay), EMPTY_IS_UNSET, WithJsonSchema(patterns.DELAY)]
 """Nanoseconds, 0 or more."""
-Period = Annotated[int, parsed(_above_zero), EMPTY_IS_UNSET, WithJsonSchema(_DURATION_SCHEMA)]
+Period = Annotated[int, parsed(_above_zero), EMPTY_IS_UNSET, WithJsonSchema(patterns.PERIOD)]
 """Nanoseconds, above 0."""
-Offset = Annotated[
-    int, parsed(_offset), BLANK_IS_UNSET, WithJsonSchema({"type": "string", "examples": ["+5m"]})
-]
+Offset = Annotated[int, parsed(_offset), BLANK_IS_UNSET, WithJsonSchema(patterns.OFFSET)]
 """Nanoseconds since the start of the run, written ``+5m``."""
 Share = Annotated[
     float,
     parsed(quantities.parse_share),
     EMPTY_IS_UNSET,
-    WithJsonSchema({"type": ["string", "number"], "examples": ["5%", 0.05]}),
+    WithJsonSchema(patterns.SHARE),
 ]
 """A ratio from 0 to 1, written ``5%`` or ``0.05``."""
 Rate = Annotated[
     quantities.Rate,
     parsed(quantities.parse_rate, quantities.Rate),
     EMPTY_IS_UNSET,
-    WithJsonSchema({"type": "string", "examples": ["10/s", "300/m"]}),
+    WithJsonSchema(patterns.RATE),
 ]
 """How many traces a second, minute or hour, written ``10/s``."""
 DurationDistribution = Annotated[
     quantities.DurationDistribution,
     parsed(quantities.parse_duration_distribution, quantities.DurationDistribution),
     BLANK_IS_UNSET,
-    WithJsonSchema({"type": "string", "examples": ["30ms +/- 10ms"]}),
+    WithJsonSchema(patterns.DURATION_DISTRIBUTION),
 ]
 """Normally distributed durations, written ``30ms +/- 10ms``."""
 NumberDistribution = Annotated[
     quantities.NumberDistribution,
     parsed(quantities.parse_number_distribution, quantities.NumberDistribution),
     EMPTY_IS_UNSET,
-    WithJsonSchema({"type": ["string", "number"], "examples": ["0.65 +/- 0.1"]}),
+    WithJsonSchema(patterns.NUMBER_DISTRIBUTION),
 ]
 """Normally distributed numbers, written ``0.65 +/- 0.1``."""

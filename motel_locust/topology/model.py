@@ -79,6 +79,7 @@ __all__ = [
     "Topology",
     "Traffic",
     "Value",
+    "Version",
 ]
 
 
@@ -97,13 +98,17 @@ def _mode(value: object) -> str:
     return written
 
 
+Version = Annotated[int, BeforeValidator(_version)]
+"""The version that a file is written in: 1."""
+
+
 class Topology(Part):
     """A distributed system and the traffic that arrives at it."""
 
     title: ClassVar[str] = "topology"
     examples: ClassVar = {"version": "version: 1"}
 
-    version: Annotated[int, BeforeValidator(_version)]
+    version: Version
     """The version of the language, 1."""
     mode: Annotated[Literal["replay"] | None, BeforeValidator(_mode), EMPTY_IS_UNSET] = None
     """``replay`` sends recorded traces again; unset, traces are generated."""

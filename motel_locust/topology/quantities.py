@@ -29,10 +29,10 @@ RATE_UNITS_S: Final = {
     **dict.fromkeys(("h", "hour", "hours"), 3600),
 }
 
-_DURATION_FORM = "write for example 30ms or 1m30s, with units ns, us, ms, s, m or h"
-_SHARE_FORM = "write a percentage or a ratio from 0 to 1, for example 5% or 0.05"
-_RATE_FORM = "write for example 10/s, 300/m or 0.5/h"
-_NUMBER_FORM = "write for example 0.65 or 0.65 +/- 0.1"
+DURATION_FORM = "write for example 30ms or 1m30s, with units ns, us, ms, s, m or h"
+SHARE_FORM = "write a percentage or a ratio from 0 to 1, for example 5% or 0.05"
+RATE_FORM = "write for example 10/s, 300/m or 0.5/h"
+NUMBER_FORM = "write for example 0.65 or 0.65 +/- 0.1"
 
 _PART = re.compile(r"([0-9]*)(?:(\.)([0-9]*))?([^0-9.]*)")
 # Go's float reader takes underscores between digits, so files may hold them.
@@ -86,7 +86,7 @@ def parse_duration(text: str) -> int:
     if parts == "0":
         return 0
     if not parts:
-        raise Mistake("invalid-duration", f"{quoted(text)} is not a duration; {_DURATION_FORM}")
+        raise Mistake("invalid-duration", f"{quoted(text)} is not a duration; {DURATION_FORM}")
     total_ns = 0
     position = 0
     while position < len(parts):
@@ -105,14 +105,14 @@ def _part_ns(match: re.Match[str], text: str) -> int:
     if not whole and not fraction:
         blank = " (blanks are not allowed)" if " " in unit else ""
         raise Mistake(
-            "invalid-duration", f"{quoted(text)} is not a duration{blank}; {_DURATION_FORM}"
+            "invalid-duration", f"{quoted(text)} is not a duration{blank}; {DURATION_FORM}"
         )
     if not unit:
-        raise Mistake("invalid-duration", f"{quoted(text)} has no unit; {_DURATION_FORM}")
+        raise Mistake("invalid-duration", f"{quoted(text)} has no unit; {DURATION_FORM}")
     if unit not in UNITS_NS:
         raise Mistake(
             "invalid-duration",
-            f"{quoted(text)} has an unknown unit {quoted(unit)}; {_DURATION_FORM}",
+            f"{quoted(text)} has an unknown unit {quoted(unit)}; {DURATION_FORM}",
         )
     whole = whole.lstrip("0")
     if len(whole) > len(str(_INT64_MAX)):
@@ -167,11 +167,11 @@ def parse_duration_distribution(text: str) -> DurationDistribution:
 def parse_number_distribution(text: str) -> NumberDistribution:
     """Return ``MEAN``, ``MEAN +/- DEVIATION`` or ``MEAN ± DEVIATION`` of plain numbers."""
     mean_text, deviation_text = _split(text)
-    mean = _number(mean_text, "invalid-number", "a number", _NUMBER_FORM)
+    mean = _number(mean_text, "invalid-number", "a number", NUMBER_FORM)
     if deviation_text is None:
         return NumberDistribution(mean)
     try:
-        deviation = _number(deviation_text, "invalid-number", "a number", _NUMBER_FORM)
+        deviation = _number(deviation_text, "invalid-number", "a number", NUMBER_FORM)
     except Mistake as mistake:
         raise Mistake(mistake.code, f"deviation {mistake}") from None
     if deviation < 0:
@@ -191,17 +191,17 @@ def parse_share(text: str) -> float:
     """Return ``5%`` or ``0.05`` as a ratio from 0 to 1."""
     stripped = text.strip()
     if stripped.endswith("%"):
-        share = _number(stripped[:-1].rstrip(), "invalid-share", "a percentage", _SHARE_FORM)
+        share = _number(stripped[:-1].rstrip(), "invalid-share", "a percentage", SHARE_FORM)
         if not 0 <= share <= 100:
             side = "above 100%" if share > 100 else "below 0%"
-            raise Mistake("out-of-range", f"{stripped} is {side}; {_SHARE_FORM}")
+            raise Mistake("out-of-range", f"{stripped} is {side}; {SHARE_FORM}")
         return share / 100
-    share = _number(stripped, "invalid-share", "a percentage or a ratio", _SHARE_FORM)
+    share = _number(stripped, "invalid-share", "a percentage or a ratio", SHARE_FORM)
     if share > 1:
         meant = f", or {stripped}% if percent was meant" if share <= 100 else ""
         raise Mistake("out-of-range", f"{stripped} is above 1; write a ratio from 0 to 1{meant}")
     if share < 0:
-        raise Mistake("out-of-range", f"{stripped} is below 0; {_SHARE_FORM}")
+        raise Mistake("out-of-range", f"{stripped} is below 0; {SHARE_FORM}")
     return share
 
 
@@ -218,11 +218,11 @@ def parse_rate(text: str) -> Rate:
     """Return ``N/unit`` as a rate; N is a decimal number above 0, without a greatest value."""
     number, slash, unit = text.partition("/")
     if not slash or not number or not unit:
-        raise Mistake("invalid-rate", f"{quoted(text)} is not of the form N/unit; {_RATE_FORM}")
+        raise Mistake("invalid-rate", f"{quoted(text)} is not of the form N/unit; {RATE_FORM}")
     match = _RATE_NUMBER.fullmatch(number)
     if match is None:
         raise Mistake(
-            "invalid-rate", f"{quoted(text)}: {quoted(number)} is not a number; {_RATE_FORM}"
+            "invalid-rate", f"{quoted(text)}: {quoted(number)} is not a number; {RATE_FORM}"
         )
     if unit.lower() not in RATE_UNITS_S:
         raise Mistake(
@@ -232,7 +232,7 @@ def parse_rate(text: str) -> Rate:
         )
     value = float(number)
     if value <= 0:
-        raise Mistake("out-of-range", f"{quoted(text)} is not above 0; {_RATE_FORM}")
+        raise Mistake("out-of-range", f"{quoted(text)} is not above 0; {RATE_FORM}")
     per_s = value / RATE_UNITS_S[unit.lower()]
     if math.isinf(per_s) or per_s == 0:
         raise Mistake("out-of-range", f"{quoted(text)} is not a finite number above 0")

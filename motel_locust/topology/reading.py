@@ -7,7 +7,7 @@ the YAML itself, its keys, every field (by the models), and the references betwe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,13 +20,16 @@ from motel_locust.topology.domains import Domains
 from motel_locust.topology.model import Topology
 from motel_locust.topology.outline import outline
 from motel_locust.topology.pages import Page, in_file_order
+from motel_locust.topology.part import Part
 from motel_locust.topology.sources import Source, read_source
 
 if TYPE_CHECKING:
     from motel_locust.topology.conventions import Conventions
     from motel_locust.topology.document import Node
 
-__all__ = ["Reading", "Source", "parse_topology", "read_source", "read_topology"]
+__all__ = ["Reading", "Source", "parse_part", "parse_topology", "read_source", "read_topology"]
+
+PartT = TypeVar("PartT", bound=Part)
 
 _FORM: Final = frozenset({"wrong-type", "unknown-key", "duplicate-name"})
 _UNUSED_IN_REPLAY: Final = {
@@ -64,21 +67,16 @@ def parse_topology(source: Source, conventions: Conventions = PUBLISHED) -> Read
     Raises:
         TopologyError: with every problem, in file order.
     """
-    page = Page.of(source)
-    try:
-        root, problems = compose(page.text)
-    except PlacedMistake as problem:
-        raise TopologyError([page.diagnostic(problem, problem.mark)]) from None
-    topology, mistakes = _read_models(root)
+    page, root, problems = _compose(source)
+    topology, mistakes = _read_models(root, Topology)
     mistakes += problems
-    mistakes += rules.check_keys(root)
     spelled = outline(root)
     mistakes += rules.check_references(spelled)
     mistakes += cycles.check_cycles(spelled)
     domains = Domains(spelled, source, conventions)
     mistakes += domains.unknown()
     if isinstance(root, Entries) and _is_replay(root):
-        topology, _ = _read_models(_as_replay(root))
+        topology, _ = _read_models(_as_replay(root), Topology)
         mistakes = [mistake for mistake in mistakes if _kept_in_replay(mistake)]
     if mistakes or topology is None:
         raise TopologyError(in_file_order(page.place(root, mistakes)))
@@ -91,9 +89,33 @@ def parse_topology(source: Source, conventions: Conventions = PUBLISHED) -> Read
     return Reading(source, joined, tuple(in_file_order(placed)))
 
 
-def _read_models(root: Node) -> tuple[Topology | None, list[Mistake]]:
+def parse_part(source: Source, part: type[PartT]) -> PartT:
+    """Return the *part* that *source* holds: another file than a topology, read by the same rules.
+
+    Raises:
+        TopologyError: with every problem, in file order.
+    """
+    page, root, problems = _compose(source)
+    found, mistakes = _read_models(root, part)
+    mistakes += problems
+    if mistakes or found is None:
+        raise TopologyError(in_file_order(page.place(root, mistakes)))
+    return found
+
+
+def _compose(source: Source) -> tuple[Page, Node, list[Mistake]]:
+    """Return the lines of *source*, its document, and what is wrong with that one's keys."""
+    page = Page.of(source)
     try:
-        return Topology.model_validate(root), []
+        root, problems = compose(page.text)
+    except PlacedMistake as problem:
+        raise TopologyError([page.diagnostic(problem, problem.mark)]) from None
+    return page, root, [*problems, *rules.check_keys(root)]
+
+
+def _read_models(root: Node, part: type[PartT]) -> tuple[PartT | None, list[Mistake]]:
+    try:
+        return part.model_validate(root), []
     except ValidationError as error:
         return None, list(explaining.explain(error))
 

@@ -71,9 +71,9 @@ class Scenario(Part):
     name: Text = ""
     """What people call it."""
     at: Offset
-    """Its start, in nanoseconds since the start of the run."""
+    """Its start, since the start of the run."""
     duration: Period
-    """How long it lasts, in nanoseconds."""
+    """How long it lasts."""
     priority: WholeNumber = 0
     """Which of several active scenarios wins: the highest, of equals the last in the file."""
     override: Annotated[dict[str, Override], BeforeValidator(entries_of)] = Field(

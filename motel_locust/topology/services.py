@@ -2,7 +2,15 @@
 
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted
 from motel_locust.topology.generators import Attributes
@@ -27,6 +35,7 @@ from motel_locust.topology.kinds import (
     one_of,
 )
 from motel_locust.topology.part import Part
+from motel_locust.topology.patterns import given, has, not_both, rule, whole
 from motel_locust.topology.signals import Events, Links, Logs, Metrics
 
 CallStyle = Literal["parallel", "sequential"]
@@ -36,6 +45,7 @@ RESERVED_RESOURCE_ATTRIBUTES: Final = ("service.name", "motel.version")
 
 # RFC 7230, 3.2.6: token = 1*tchar. Baggage keys are tokens.
 _BAGGAGE_MARKS: Final = "!#$%&'*+-.^_`|~"
+_BAGGAGE_KEY: Final = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 
 
 def _baggage_key(key: str) -> str:
@@ -60,13 +70,41 @@ def _resource_key(key: str) -> str:
 
 
 Baggage = Annotated[
-    dict[Annotated[Name, AfterValidator(_baggage_key)], TextValue], BeforeValidator(entries_of)
+    dict[
+        Annotated[
+            Name,
+            AfterValidator(_baggage_key),
+            WithJsonSchema({"type": "string", "allOf": [{"pattern": _BAGGAGE_KEY}]}),
+        ],
+        TextValue,
+    ],
+    BeforeValidator(entries_of),
 ]
 """Baggage entries: keys are tokens, values fixed texts."""
 
 
 class Call(Part):
     """A call to another operation; a bare ref may stand for it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                rule(
+                    given("retry_backoff", ""),
+                    {"required": ["retries"], "properties": {"retries": whole(1)}},
+                    "retry_backoff needs retries of 1 or more",
+                ),
+                *(
+                    not_both(has("async", True), other, f"async and {key} exclude each other")
+                    for key, other in (
+                        ("retries", given("retries", 0)),
+                        ("timeout", given("timeout", "")),
+                        ("producer", has("producer", True)),
+                    )
+                ),
+            ]
+        }
+    )
 
     title: ClassVar[str] = "call"
     bare_key: ClassVar = "target"
@@ -81,11 +119,11 @@ class Call(Part):
     count: Count = 1
     """How many calls are made at a time; 0 counts as unset."""
     timeout: Period | None = None
-    """How long the caller waits, in nanoseconds."""
+    """How long the caller waits."""
     retries: Count = 0
     """How many more attempts a failed call gets."""
     retry_backoff: Delay = 0
-    """The pause before each retry, in nanoseconds."""
+    """The pause before each retry."""
     detached: Flag = Field(default=False, alias="async")
     """Fire and forget: the caller does not wait, and does not fail."""
     producer: Flag = False
@@ -135,7 +173,7 @@ class Backpressure(Part):
     examples: ClassVar = {"latency_threshold": "latency_threshold: 200ms"}
 
     latency_threshold: Duration
-    """The average span duration above which it acts, in nanoseconds; 0 or less switches it off."""
+    """The average span duration above which it acts; 0 or less switches it off."""
     duration_multiplier: Multiplier = 0.0
     """Multiplies the mean duration; from 0 to 1 nothing changes, above 10 it acts as 10."""
     error_rate_add: Share = 0.0
@@ -155,9 +193,9 @@ class CircuitBreaker(Part):
     failure_threshold: PositiveCount
     """How many failures open it."""
     window: Duration
-    """Within how many nanoseconds; 0 or less: failures never expire."""
+    """Within what time; 0 or less: failures never expire."""
     cooldown: Duration
-    """How many nanoseconds it stays open; 0 or less: the next request is a probe."""
+    """How long it stays open; 0 or less: the next request is a probe."""
 
 
 class Operation(Part):
@@ -204,10 +242,21 @@ class Service(Part):
     title: ClassVar[str] = "service"
     examples: ClassVar = {"operations": "operations: {work: {duration: 10ms}}"}
 
-    operations: Annotated[dict[str, Operation], BeforeValidator(entries_of)]
+    operations: Annotated[dict[str, Operation], BeforeValidator(entries_of)] = Field(
+        json_schema_extra={"minProperties": 1}
+    )
     """What it can do; a name becomes the name of the spans."""
     resource_attributes: Annotated[
-        dict[Annotated[Name, AfterValidator(_resource_key)], TextValue],
+        dict[
+            Annotated[
+                Name,
+                AfterValidator(_resource_key),
+                WithJsonSchema(
+                    {"type": "string", "not": {"enum": ["", *RESERVED_RESOURCE_ATTRIBUTES]}}
+                ),
+            ],
+            TextValue,
+        ],
         BeforeValidator(entries_of),
     ] = Field(default_factory=dict)
     """Attributes of its resource, besides ``service.name``; fixed texts."""

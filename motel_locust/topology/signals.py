@@ -1,13 +1,15 @@
 """What an operation tells besides its span: events, links, metrics and logs."""
 
 import re
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -28,6 +30,7 @@ from motel_locust.topology.kinds import (
     one_of,
 )
 from motel_locust.topology.part import Part
+from motel_locust.topology.patterns import OFF, any_case, given, has, not_both, rule
 
 MetricType = Literal["counter", "updowncounter", "histogram", "gauge"]
 Severity = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
@@ -35,7 +38,7 @@ Outcome = Literal["error", "success", "slow"]
 Edge = Literal["start", "end"]
 
 # OpenTelemetry's rule for instrument names, metrics API specification, "Instrument name syntax".
-_INSTRUMENT_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\-/]{0,254}")
+_INSTRUMENT_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,254}")
 
 
 class Event(Part):
@@ -47,7 +50,7 @@ class Event(Part):
     name: Text
     """What happened."""
     delay: Delay = 0
-    """When, in nanoseconds after the span's start; it may lie beyond the span's end."""
+    """When, after the span's start; it may lie beyond the span's end."""
     attributes: Attributes = Field(default_factory=dict)
     """Attributes of the event."""
 
@@ -78,13 +81,50 @@ def _instrument_name(name: str) -> str:
 class Metric(Part):
     """An instrument, fed by the spans of its service or operation, or by values of its own."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                rule(has("type", "gauge"), given("value", ""), "a gauge needs value"),
+                not_both(has("type", "gauge"), given("interval", ""), "a gauge has no interval"),
+                rule(given("interval", ""), given("value", ""), "interval needs value"),
+                *(
+                    rule(given(key, ""), has("type", "gauge"), f"{key} fits a gauge only")
+                    for key in ("walk", "min", "max")
+                ),
+                rule(
+                    has("errors_only", True),
+                    has("type", "counter"),
+                    "errors_only fits a counter only",
+                ),
+                rule(
+                    {"allOf": [has("type", "updowncounter"), {"not": given("value", "")}]},
+                    {
+                        "properties": {
+                            "attributes": {"additionalProperties": {"required": ["value"]}}
+                        }
+                    },
+                    "start and end of a span must count on the same series: attributes by value",
+                ),
+                not_both(
+                    has("errors_only", True),
+                    given("interval", ""),
+                    "errors_only and interval exclude each other",
+                ),
+            ]
+        }
+    )
+
     title: ClassVar[str] = "metric"
     examples: ClassVar = {
         "name": "name: orders.placed",
         "type": "type: counter (or updowncounter, histogram, gauge)",
     }
 
-    name: Annotated[Text, AfterValidator(_instrument_name)]
+    name: Annotated[
+        Text,
+        AfterValidator(_instrument_name),
+        WithJsonSchema({"type": "string", "pattern": f"^{_INSTRUMENT_NAME.pattern}$"}),
+    ]
     """The instrument's name, unique within the service."""
     type: Annotated[MetricType, one_of(MetricType), EMPTY_IS_UNSET]
     """The kind of instrument."""
@@ -93,9 +133,9 @@ class Metric(Part):
     value: NumberDistribution | None = Field(default=None, validate_default=True)
     """The values recorded; unset, the metric measures the spans themselves."""
     interval: Period | None = None
-    """Records by time, once per so many nanoseconds, in place of once per span."""
+    """Records by time, once per so much, in place of once per span."""
     walk: Period | None = None
-    """Makes a gauge a mean-reverting random walk with this time scale, in nanoseconds."""
+    """Makes a gauge a mean-reverting random walk with this time scale."""
     min: Number | None = None
     """The least value of a gauge."""
     max: Number | None = None
@@ -168,7 +208,12 @@ class Log(Part):
         "body": 'body: "order {order.id} placed"',
     }
 
-    severity: Annotated[Severity, one_of(Severity, any_case=True), EMPTY_IS_UNSET]
+    severity: Annotated[
+        Severity,
+        one_of(Severity, any_case=True),
+        EMPTY_IS_UNSET,
+        WithJsonSchema(any_case(*get_args(Severity))),
+    ]
     """The severity; any case is read, capitals are kept."""
     body: Text
     """The text; ``{name}`` is replaced by the attribute of that name."""
@@ -179,7 +224,7 @@ class Log(Part):
     at: Annotated[Edge, one_of(Edge), EMPTY_IS_UNSET] = "start"
     """The end of the span at which the record is made."""
     delay: Delay = 0
-    """How much later, in nanoseconds."""
+    """How much later."""
     attributes: Attributes = Field(default_factory=dict)
     """Attributes of the record."""
 
@@ -196,6 +241,16 @@ class MetricOverride(Part):
 
 class LogOverride(Part):
     """What a scenario does to the logs of a service or operation while it is active."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["add"], "properties": {"add": {"type": "array", "minItems": 1}}},
+                {"required": ["disable"], "properties": {"disable": {"not": {"enum": OFF}}}},
+            ],
+            "errorMessage": "needs add, or disable: true",
+        }
+    )
 
     title: ClassVar[str] = "log override"
 

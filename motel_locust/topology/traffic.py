@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from motel_locust.topology.diagnostics import Mistake, Mistakes
 from motel_locust.topology.document import Items
@@ -19,6 +26,7 @@ from motel_locust.topology.kinds import (
     typed,
 )
 from motel_locust.topology.part import Part
+from motel_locust.topology.patterns import given, has, not_both, rule
 from motel_locust.topology.quantities import format_duration
 
 Pattern = Literal["uniform", "diurnal", "bursty", "custom"]
@@ -51,7 +59,7 @@ class Segment(Part):
     examples: ClassVar = {"until": "until: 5m", "rate": "rate: 10/s"}
 
     until: Duration
-    """Its end, in nanoseconds since the start of the run."""
+    """Its end, since the start of the run."""
     rate: Rate
     """The rate itself, not a factor."""
 
@@ -63,6 +71,11 @@ def _weight(value: object) -> float:
     return weight
 
 
+Weight = Annotated[
+    float, BeforeValidator(_weight), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})
+]
+
+
 def _unset() -> Any:
     # The default is filled in by Traffic._belongs_to_its_pattern, which must see what was written.
     return Field(default=None, validate_default=True)
@@ -70,6 +83,29 @@ def _unset() -> Any:
 
 class Traffic(Part):
     """The rate at which traces begin, as a function of the time since the start of the run."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                *(
+                    rule(
+                        given(key, "", 0, []), has("pattern", pattern), f"needs pattern: {pattern}"
+                    )
+                    for key, pattern in _PATTERN_OF.items()
+                ),
+                rule(
+                    has("pattern", "custom"),
+                    given("segments", []),
+                    "pattern custom needs at least one of segments",
+                ),
+                not_both(
+                    given("overlay"),
+                    {"properties": {"overlay": given("overlay")}},
+                    "one level of overlay is allowed",
+                ),
+            ]
+        }
+    )
 
     title: ClassVar[str] = "traffic"
     examples: ClassVar = {"rate": "rate: 10/s"}
@@ -81,22 +117,23 @@ class Traffic(Part):
     burst_multiplier: Multiplier = _unset()
     """``bursty``: the factor inside a burst, 5 unless set."""
     burst_interval: Period = _unset()
-    """``bursty``: from one burst's start to the next, 5 m unless set; nanoseconds."""
+    """``bursty``: from one burst's start to the next, 5 m unless set."""
     burst_duration: Period = _unset()
-    """``bursty``: how long a burst lasts, 30 s unless set; nanoseconds."""
+    """``bursty``: how long a burst lasts, 30 s unless set."""
     peak_multiplier: Multiplier = _unset()
     """``diurnal``: the greatest factor, 1.5 unless set."""
     trough_multiplier: Multiplier = _unset()
     """``diurnal``: the least factor, 0.5 unless set."""
     period: Period = _unset()
-    """``diurnal``: from trough to trough, 24 h unless set; nanoseconds."""
+    """``diurnal``: from trough to trough, 24 h unless set."""
     segments: Annotated[tuple[Segment, ...], BeforeValidator(items_of)] = _unset()
     """``custom``: the rates until given times, sorted by their ends."""
     overlay: "Traffic | None" = None
     """A second traffic whose rate, as a multiple of its own base, scales this one."""
     roots: Annotated[
-        dict[str, Annotated[float, BeforeValidator(_weight)]] | None, BeforeValidator(entries_of)
-    ] = None
+        dict[str, Weight] | None,
+        BeforeValidator(entries_of),
+    ] = Field(default=None, json_schema_extra={"minProperties": 1})
     """The operations at which traces begin, with weights; unset: every uncalled one, equally."""
     arrivals: Annotated[Arrivals | None, one_of(Arrivals), EMPTY_IS_UNSET] = None
     """Evenly spaced (``paced``, the default) or a Poisson process."""

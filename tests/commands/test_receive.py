@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from motel_locust.commands.receive import receive, table
+from motel_locust.commands.receive import receive, show
 from motel_locust.otlp.judge import FaultCount
 from motel_locust.otlp.settings import Flags, resolve
 from motel_locust.otlp.tally import Report
@@ -141,7 +141,9 @@ def test_wrong_options_are_wrong_usage(options: list[str], message: str) -> None
     assert message in done.stderr
 
 
-def test_the_table_shows_faults_with_an_example_and_how_many_traces_were_judged() -> None:
+def test_the_table_shows_faults_with_an_example_and_how_many_traces_were_judged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     report = Report(
         requests=12,
         refused=1,
@@ -156,18 +158,22 @@ def test_the_table_shows_faults_with_an_example_and_how_many_traces_were_judged(
         redelivered=7,
         faults={"no root": FaultCount(3, "trace 01: it has none")},
     )
-    assert list(table(report)) == [
-        "requests              12  (1 refused)",
-        "bytes          1,234,567",
-        "spans              8,000  (7 of those judged came again)",
-        "traces             2,000",
-        "points                 5",
+    show(report)
+    assert capsys.readouterr().out.splitlines() == [
+        "received      count",
+        "requests         12  1 refused",
+        "bytes     1,234,567",
+        "spans         8,000  7 of those judged came again",
+        "traces        2,000",
+        "points            5",
+        "records           0",
         "",
-        "service               spans        points       records",
-        "cart                  8,000             0             0",
-        "a longer name             0             5             0",
+        "service        spans  points  records",
+        "cart           8,000       0        0",
+        "a longer name      0       5        0",
         "",
         "500 of 2,000 traces judged, 1 in 4.0, chosen by a hash of their ids;"
         " 2 were still coming in",
-        "  no root                     3  such as trace 01: it has none",
+        "fault    traces  such as",
+        "no root       3  trace 01: it has none",
     ]

@@ -114,9 +114,36 @@ def test_a_replay_needs_its_recording_beside_the_topology(tmp_path: Path) -> Non
     message = f"{tmp_path / 'traces.jsonl'}: the recording cannot be read: No such file"
     assert result.stderr.startswith(message)
     (tmp_path / "traces.jsonl").touch()
+    assert validate(source).stderr.startswith(f"{tmp_path / 'traces.jsonl'}: holds no span")
+
+
+TRACE = (
+    '{"trace_id": "a", "spans": [{"span_id": "b", "parent_id": "c", "service": "web",'
+    ' "operation": "get", "start": "2026-03-01T10:00:00Z", "end": "2026-03-01T10:00:02.5Z"}]}\n'
+)
+
+
+def test_the_recording_of_a_replay_is_read_to_its_end(tmp_path: Path) -> None:
+    source = written(tmp_path, "version: 1\nmode: replay\nrecording: traces.jsonl\n")
+    recording = tmp_path / "traces.jsonl"
+    recording.write_text(TRACE * 2)
     result = validate(source)
     assert result.exit_code == 0
-    assert result.stdout.startswith("a replay of traces.jsonl\n")
+    assert result.stdout.startswith(
+        "a replay of traces.jsonl: 2 traces, 2 spans, 0 errors, over 2.5 s; services: web\n"
+    )
+    assert result.stderr == (
+        f"{recording}: warning: 2 spans name parents that are not in their traces: sent as roots"
+        " [missing-parent]\n"
+    )
+    assert validate(source, "--strict").exit_code == 1
+    verdict = json.loads(validate(source, "--json").stdout)
+    assert verdict["valid"]
+    assert verdict["recording"]["spans"] == verdict["recording"]["orphans"] == 2
+    recording.write_text(TRACE * 2 + TRACE.replace("2026", "26"))
+    result = validate(source)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"{recording}:3:1: spans[0].start")
 
 
 def test_a_source_is_needed() -> None:
@@ -140,7 +167,7 @@ def test_an_unknown_command_is_refused() -> None:
 
 
 def test_help_shows_an_example() -> None:
-    assert "Example: motel-locust validate" in validate("--help").stdout
+    assert "Example:\n  motel-locust validate" in validate("--help").stdout
 
 
 def test_validating_imports_neither_locust_nor_numpy() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motel_locust.engine.schedule import TICK_NS, Schedule, _ranges, _without
+from motel_locust.engine.schedule import TICK_NS, Schedule, _without, ranges
 from motel_locust.engine.traffic import Timeline
 from tests.engine.timelines import SECOND_NS, topologies, topology, window
 from tests.oracles import schedule as oracle
@@ -326,7 +326,7 @@ def test_very_high_rates_fall_on_whole_nanoseconds() -> None:
 def test_ranges_are_those_of_plain_python(bounds: list[tuple[int, int]]) -> None:
     first, stop = np.array(bounds, np.int64).reshape(-1, 2).T
     expected = [(row, n) for row in range(len(first)) for n in range(first[row], stop[row])]
-    found = _ranges(first, stop)
+    found = ranges(first, stop)
     assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
 
 

@@ -4,7 +4,8 @@ import pytest
 from gevent.event import Event
 
 from motel_locust.engine.schedule import TICK_NS
-from motel_locust.load.release import TURN_S, Release
+from motel_locust.load.release import Release
+from motel_locust.otlp.turns import TURN_S
 
 EPOCH_NS = 1_700_000_000_000_000_000
 

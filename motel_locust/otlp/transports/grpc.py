@@ -77,12 +77,7 @@ class GrpcTransport:
     def _answer(self, outcome: bytes | grpc.Call | None, items: int) -> Answer:
         if outcome is None or isinstance(outcome, bytes):
             return grpc_success(outcome, signal=self._settings.signal, items=items)
-        status = dict(outcome.trailing_metadata() or ()).get(STATUS_DETAILS)
-        return grpc_failure(
-            outcome.code().name,
-            outcome.details() or "",
-            status=status if isinstance(status, bytes) else None,
-        )
+        return failed_call_answer(outcome)
 
     def _connection(self) -> Connection:
         return Connection(self._settings, self._credentials, self._user_agent)
@@ -137,6 +132,16 @@ class Connection:
         """Close the channel; a call that is under way is cancelled."""
         self._closed = True
         self._channel.close()
+
+
+def failed_call_answer(call: grpc.Call) -> Answer:
+    """Return what the status of a *call* that failed means."""
+    status = dict(call.trailing_metadata() or ()).get(STATUS_DETAILS)
+    return grpc_failure(
+        call.code().name,
+        call.details() or "",
+        status=status if isinstance(status, bytes) else None,
+    )
 
 
 @cache

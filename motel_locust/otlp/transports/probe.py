@@ -23,6 +23,10 @@ ATTEMPT_S: Final = 2.0
 PAUSE_S: Final = 0.5
 
 
+class Unreachable(SettingsError):
+    """The endpoint takes no connection."""
+
+
 def check_reachable(
     settings: Settings,
     *,
@@ -35,7 +39,7 @@ def check_reachable(
 
     Files and certificates must be usable. On a network a connection must come about, over TLS where
     there is TLS; it is asked for again and again for *wait_s* seconds, at least once. Nothing is
-    sent. *advice* ends the message about an endpoint that takes no connection.
+    sent. *advice* ends the message about an endpoint that takes no connection, an Unreachable.
     """
     open_transport(settings).close()
     if not settings.endpoint.on_network:
@@ -50,7 +54,7 @@ def check_reachable(
         except OSError as error:
             if now() + PAUSE_S > until_s:
                 waited = f" for {wait_s:g} s" if wait_s else ""
-                raise SettingsError(
+                raise Unreachable(
                     f"{settings.source('endpoint')}: {settings.endpoint} cannot be reached{waited}:"
                     f" {unreachable_reason(error)}; {advice}"
                 ) from None

@@ -1,0 +1,1 @@
+"""From recorded traces to a topology: formats, trees, statistics, inference, writing."""

@@ -1,0 +1,123 @@
+"""What a trace can hold, in plain Python: the oracles of bounds and of expectations.
+
+Both unroll a topology call by call, as a person would; no operation is looked at twice by the same
+formula.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from motel_locust.engine import scenarios
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from motel_locust.engine.scenarios import Active
+    from motel_locust.topology.model import Call, Topology
+
+Counts = tuple[tuple[str, int], ...]
+"""Spans by operation, sorted."""
+
+
+@dataclass
+class FullTree:
+    """The trace in which every call is made and every attempt but the last fails."""
+
+    ref: str
+    children: list[FullTree] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, topology: Topology, ref: str, active: Active = ()) -> FullTree:
+        tree = cls(ref)
+        for _, call in scenarios.effective(topology, ref, active).calls:
+            for _ in range(max(call.count, 1)):
+                for _ in range(1 + call.retries):
+                    tree.children.append(cls.of(topology, call.target, active))
+        return tree
+
+    @property
+    def spans(self) -> int:
+        return 1 + sum(child.spans for child in self.children)
+
+    @property
+    def depth(self) -> int:
+        return max((1 + child.depth for child in self.children), default=0)
+
+
+class Outcomes:
+    """How often a request to an operation fails, and with how many spans: all ways, exactly.
+
+    Only for topologies without timeouts.
+    """
+
+    def __init__(self, topology: Topology, active: Active = ()) -> None:
+        self._topology, self._active = topology, active
+
+    def of(self, ref: str) -> dict[tuple[bool, Counts], Fraction]:
+        effective = scenarios.effective(self._topology, ref, self._active)
+        found: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
+        rate = Fraction(effective.error_rate)
+        for broken, chance in ((True, rate), (False, 1 - rate)):
+            ways = {(broken, ((ref, 1),)): chance}
+            for _, call in effective.calls:
+                if call.condition is None or (call.condition == "on-error") == broken:
+                    ways = dict(self._made(ways, call))
+            for way, probability in ways.items():
+                found[way] += probability
+        return dict(found)
+
+    def _made(
+        self, ways: dict[tuple[bool, Counts], Fraction], call: Call
+    ) -> Iterator[tuple[tuple[bool, Counts], Fraction]]:
+        """Go on from *ways* with *call*, made or not."""
+        probability = Fraction(call.probability)
+        repetition = self._repetition(call)
+        after: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
+        for (failed, counts), chance in ways.items():
+            after[failed, counts] += chance * (1 - probability)
+        made = {way: chance * probability for way, chance in ways.items()}
+        for _ in range(call.count):
+            made = _combined(made, repetition, awaited=not call.detached)
+        for way, chance in made.items():
+            after[way] += chance
+        yield from after.items()
+
+    def _repetition(self, call: Call) -> dict[tuple[bool, Counts], Fraction]:
+        """All ways in which one repetition of *call* can go, further attempts included."""
+        attempt = self.of(call.target)
+        open_ways = {(False, ()): Fraction(1)}
+        done: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
+        for number in range(1 + call.retries):
+            following: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
+            for (_, before), chance in open_ways.items():
+                for (failed, counts), probability in attempt.items():
+                    way = (failed, _added(before, counts))
+                    last = number == call.retries
+                    (following if failed and not last else done)[way] += chance * probability
+            open_ways = dict(following)
+        return dict(done)
+
+
+def _combined(
+    ways: dict[tuple[bool, Counts], Fraction],
+    more: dict[tuple[bool, Counts], Fraction],
+    *,
+    awaited: bool,
+) -> dict[tuple[bool, Counts], Fraction]:
+    found: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
+    for (failed, counts), chance in ways.items():
+        for (bad, brought), probability in more.items():
+            way = (failed or (bad and awaited), _added(counts, brought))
+            found[way] += chance * probability
+    return dict(found)
+
+
+def _added(one: Counts, other: Counts) -> Counts:
+    found: defaultdict[str, int] = defaultdict(int)
+    for ref, count in (*one, *other):
+        found[ref] += count
+    return tuple(sorted(found.items()))
