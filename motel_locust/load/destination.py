@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from motel_locust.load.options import run_options
 from motel_locust.otlp.settings import Flags, Settings, SettingsError, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from motel_locust.load.run import Part, Run
     from motel_locust.otlp.ledger import Signal
 
 
@@ -32,6 +34,14 @@ def settings_for(
         client_key=options["otlp_client_key"],
     )
     return resolve(flags, environ, signal)
+
+
+def settings_of_part(run: Run, part: Part) -> dict[Signal, Settings]:
+    """Return how each signal of *part* is delivered; raise SettingsError."""
+    return {
+        signal: settings_for(part.endpoint, run.options, run.environ, signal)
+        for signal in run_options(run.options).signals
+    }
 
 
 def shown_endpoint(settings: Settings) -> str:
