@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from motel_locust.load.options import run_options
 from motel_locust.otlp.settings import Flags, Settings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from motel_locust.load.run import Part, Run
     from motel_locust.otlp.ledger import Signal
 
 
@@ -31,6 +33,14 @@ def settings_for(
         client_key=options["otlp_client_key"],
     )
     return resolve(flags, environ, signal)
+
+
+def settings_of_part(run: Run, part: Part) -> dict[Signal, Settings]:
+    """Return how each signal of *part* is delivered; raise SettingsError."""
+    return {
+        signal: settings_for(part.endpoint, run.options, run.environ, signal)
+        for signal in run_options(run.options).signals
+    }
 
 
 def shown_endpoint(settings: Settings) -> str:

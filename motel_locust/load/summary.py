@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from motel_locust.load.destination import settings_for, shown_endpoint
+from motel_locust.load.destination import settings_of_part, shown_endpoint
 from motel_locust.load.figures import LOST
 from motel_locust.load.stats import NAMES
 from motel_locust.load.tables import operations_table, ratio, workers_table
@@ -43,9 +43,10 @@ def summary(run: Run, figures: Figures, history: History) -> dict[str, Any]:
                     "user_class": each.user_class,
                     "topology": each.source,
                     "sha256": each.sha256,
-                    "endpoint": shown_endpoint(
-                        settings_for(each.endpoint, run.options, run.environ)
-                    ),
+                    "endpoints": {
+                        signal: {"address": shown_endpoint(settings), "protocol": settings.protocol}
+                        for signal, settings in settings_of_part(run, each).items()
+                    },
                     "rate": each.rate,
                     "arrivals": each.arrivals,
                 }

@@ -11,7 +11,7 @@ import io
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from motel_locust.load.destination import settings_for, shown_endpoint
+from motel_locust.load.destination import settings_of_part, shown_endpoint
 from motel_locust.load.stats import NAMES
 from motel_locust.otlp.ledger import COUNTS
 
@@ -211,12 +211,15 @@ def _simulated(figures: Figures) -> Iterator[tuple[Cell, ...]]:
 
 def _described(run: Run) -> Iterator[tuple[Cell, ...]]:
     for part in run.parts:
-        settings = settings_for(part.endpoint, run.options, run.environ)
-        receiver = " (built-in receiver)" if part.built_in else ""
         yield f"topology of {part.user_class}", part.source, ""
-        yield f"endpoint of {part.user_class}", f"{shown_endpoint(settings)}{receiver}", ""
-        if settings.endpoint.on_network:
-            yield f"protocol of {part.user_class}", settings.protocol, ""
+        receiver = " (built-in receiver)" if part.built_in else ""
+        delivered = settings_of_part(run, part)
+        for signal, settings in delivered.items():
+            # Variables may name one for each signal.
+            whose = part.user_class if len(delivered) == 1 else f"{part.user_class}, {signal}"
+            yield f"endpoint of {whose}", f"{shown_endpoint(settings)}{receiver}", ""
+            if settings.endpoint.on_network:
+                yield f"protocol of {whose}", settings.protocol, ""
     yield "seed", str(run.seed), ""
 
 

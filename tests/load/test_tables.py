@@ -112,6 +112,31 @@ def test_what_variables_decide_is_told_and_no_secret_in_it() -> None:
     assert "hunter" not in found
 
 
+def test_each_signal_goes_where_its_variables_say() -> None:
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": "https://logs/in",
+        "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http/protobuf",
+    }
+    told = replace(RUN, environ=environ, options={**RUN.options, "signals": "traces,logs"})
+    rows = {row[0]: row[1] for row in figures_table(told, figures(), History()).rows}
+    assert {name: value for name, value in rows.items() if "Shopper, " in str(name)} == {
+        "endpoint of Shopper, traces": "http://collector:4317",
+        "protocol of Shopper, traces": "grpc",
+        "endpoint of Shopper, logs": "https://logs:443/in",
+        "protocol of Shopper, logs": "http/protobuf",
+    }
+    (part,) = summary(told, figures(), History())["run"]["topologies"]
+    assert part["endpoints"]["logs"] == {
+        "address": "https://logs:443/in",
+        "protocol": "http/protobuf",
+    }
+    only_logs = replace(told, options={**RUN.options, "signals": "logs"})
+    rows = {row[0]: row[1] for row in figures_table(only_logs, figures(), History()).rows}
+    assert rows["endpoint of Shopper"] == "https://logs:443/in"
+
+
 def test_before_the_first_run_the_panel_is_empty_of_figures() -> None:
     assert "<svg" in panel(None, figures(accepted=0), History())
 
