@@ -57,6 +57,14 @@ class DurationDistribution:
         mean = format_duration(self.mean_ns)
         return f"{mean} +/- {format_duration(self.deviation_ns)}" if self.deviation_ns else mean
 
+    def slowed(self, factor: float) -> DurationDistribution:
+        """Return the distribution with *factor* times the mean, and the same deviation."""
+        return DurationDistribution(int(self.mean_ns * factor), self.deviation_ns)
+
+    def at(self, quantile: float) -> float:
+        """Return the nanoseconds at a *quantile* of the standard normal: 0 is the median."""
+        return max(self.mean_ns + quantile * self.deviation_ns, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class NumberDistribution:
