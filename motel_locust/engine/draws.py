@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -185,6 +185,42 @@ def draw_normals(words: NDArray[np.uint64]) -> NDArray[np.float64]:
     upper = (words >> _52).view(np.int64)
     lower = (words >> _40 & _4095).view(np.int64)
     return _HALF_NORMALS[upper] + _HALF_NORMALS[lower]
+
+
+def draw_quantiles(
+    words: NDArray[np.uint64], curves: NDArray[np.float64], at: int | NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return values at normally distributed quantiles of a curve: float64[words].
+
+    curves  float64[...]  what :func:`curve` returned, one or several joined
+    at      where in *curves* the curve of each word begins
+    """
+    steps = draw_normals(words)
+    steps += _FURTHEST
+    steps *= _CELLS / (2 * _FURTHEST)
+    cells = steps.astype(np.int64)
+    steps -= cells
+    cells += at
+    low = curves[cells]
+    cells += 1
+    steps *= curves[cells] - low
+    steps += low
+    return steps
+
+
+def curve(value_at: Callable[[float], float]) -> NDArray[np.float64]:
+    """Return a curve for :func:`draw_quantiles`: the values at quantiles of the standard normal.
+
+    Between neighbours it goes straight, over a hundredth of a deviation: a log-normal with the
+    shape 1 comes out 0.001 % too long there.
+    """
+    quantiles = np.linspace(-_FURTHEST, _FURTHEST, _CELLS + 1)
+    return np.array([value_at(quantile) for quantile in quantiles.tolist()])
+
+
+_CELLS: Final = 1024
+_FURTHEST: Final = 5.25
+"""Just beyond all that :func:`draw_normals` returns."""
 
 
 def draw_durations(

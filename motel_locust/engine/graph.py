@@ -27,14 +27,18 @@ SUCCESS: Final = 2
 # No call waits as long.
 FOR_EVER: Final = 2**63 - 1
 
+NO_CURVE: Final = -1
+
 
 class Graph:
     """What can be reached from a plan's roots.
 
     nodes           the nodes, roots first
-    mean_ns         int64[nodes]
+    mean_ns         int64[nodes]     0 for a node with a curve, and so is the deviation
     deviation_ns    float64[nodes]
-    duration_key    uint64[nodes]    of no meaning where the deviation is 0
+    curves_ns       float64[...]     those of the nodes that have one, joined; see `draws.curve`
+    curve           int64[nodes]     where the node's begins in there, NO_CURVE for none
+    duration_key    uint64[nodes]    of no meaning where durations do not vary
     error_key       uint64[nodes]    likewise where no chance decides
     error_below     uint64[nodes]    below it an error is drawn; 0 if never
     breaks          bool[nodes]      whether every span breaks
@@ -73,6 +77,11 @@ class Graph:
     def _tabulate_nodes(self, operations: list[OperationPlan]) -> None:
         self.mean_ns = np.array([each.mean_ns for each in operations], np.int64)
         self.deviation_ns = np.array([each.deviation_ns for each in operations], np.float64)
+        curves = [each.curve_ns for each in operations]
+        found = [each for each in curves if each is not None]
+        self.curves_ns = np.concatenate(found) if found else np.empty(0)
+        sizes = np.array([0 if each is None else each.size for each in curves], np.int64)
+        self.curve = np.where(sizes > 0, sizes.cumsum() - sizes, NO_CURVE)
         rates = [each.error_rate for each in operations]
         self.duration_key = _keys((each, each.duration_word) for each in operations)
         self.error_key = _keys((each, each.error_word) for each in operations)

@@ -20,6 +20,7 @@ from motel_locust.engine.graph import Graph
 from motel_locust.engine.shapes import Reached
 from motel_locust.engine.state import guarded
 from motel_locust.topology import linking
+from motel_locust.topology.percentiles import PercentileDistribution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,8 +90,13 @@ class OperationPlan:
         self.guarded = guarded(model)
         self.linked = tuple(link.ref for link in model.links)
         self.parallel = model.call_style == "parallel"
-        self.mean_ns = effective.duration.mean_ns
-        self.deviation_ns = effective.duration.deviation_ns
+        duration = effective.duration
+        self.mean_ns = self.deviation_ns = 0
+        self.curve_ns: NDArray[np.float64] | None = None
+        if isinstance(duration, PercentileDistribution):
+            self.curve_ns = draws.curve(duration.at)
+        else:
+            self.mean_ns, self.deviation_ns = duration.mean_ns, duration.deviation_ns
         self.error_rate = effective.error_rate
         keys: list[int] = []
 
@@ -100,7 +106,8 @@ class OperationPlan:
 
         pressure = model.backpressure
         may_rise = pressure is not None and pressure.error_rate_add > 0
-        self.duration_word = word("duration") if self.deviation_ns else None
+        varies = self.deviation_ns > 0 or self.curve_ns is not None
+        self.duration_word = word("duration") if varies else None
         self.error_word = word("error") if 0 < self.error_rate < 1 or may_rise else None
         self.root_key = draws.key(seed, self.service, self.name, "root")
         self.calls = tuple(

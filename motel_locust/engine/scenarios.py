@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.topology.model import Call, Generator, Operation, Topology, Traffic
+    from motel_locust.topology.percentiles import PercentileDistribution
     from motel_locust.topology.quantities import DurationDistribution
 
 Active: TypeAlias = tuple[int, ...]
@@ -59,7 +60,7 @@ class Effective:
     as the operation defines it, ``s1`` as scenario 1 does.
     """
 
-    duration: DurationDistribution
+    duration: DurationDistribution | PercentileDistribution
     error_rate: float
     attributes: Mapping[str, tuple[str, Generator]]
     calls: tuple[tuple[str, Call], ...]

@@ -263,16 +263,12 @@ class Walk:
         self, operation: OperationPlan, words: NDArray[np.uint64], rows: int
     ) -> tuple[NDArray[np.int64] | np.int64, NDArray[np.bool_]]:
         """Return the operation's own time, in ns, and which rows break on their own."""
-        mean_ns, error_rate = operation.mean_ns, operation.error_rate
+        factor, error_rate = 1.0, operation.error_rate
         if operation.guarded:
             tick = self._ticks[operation.ref]
-            mean_ns = int(mean_ns * tick.duration_factor)
+            factor = tick.duration_factor
             error_rate = min(error_rate + tick.error_add, 1.0)
-        own: NDArray[np.int64] | np.int64 = np.int64(mean_ns)
-        if operation.duration_word is not None:
-            own = draws.draw_durations(
-                words[operation.duration_word], mean_ns, operation.deviation_ns
-            )
+        own = _own_ns(operation, words, factor)
         if error_rate <= 0:
             return own, np.zeros(rows, np.bool_)
         if error_rate >= 1 or operation.error_word is None:
@@ -359,3 +355,18 @@ def _ordinals(visits: Sequence[Visit]) -> NDArray[np.int64]:
     return np.repeat(
         [visit.site.ordinal for visit in visits], [visit.span_id.size for visit in visits]
     )
+
+
+def _own_ns(
+    operation: OperationPlan, words: NDArray[np.uint64], factor: float
+) -> NDArray[np.int64] | np.int64:
+    """Return the operation's own time; backpressure makes it, or its mean, *factor* times as long.
+
+    What varies around a mean goes on to do so by as much.
+    """
+    if operation.duration_word is None:
+        return np.int64(operation.mean_ns * factor)
+    word = words[operation.duration_word]
+    if operation.curve_ns is not None:
+        return (draws.draw_quantiles(word, operation.curve_ns, 0) * factor).astype(np.int64)
+    return draws.draw_durations(word, int(operation.mean_ns * factor), operation.deviation_ns)

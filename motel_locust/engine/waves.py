@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from motel_locust.engine import draws
-from motel_locust.engine.graph import ERROR, NOTHING
+from motel_locust.engine.graph import ERROR, NO_CURVE, NOTHING
 from motel_locust.engine.rows import Requests, Rows
 from motel_locust.engine.spans import Spans, order_of
 
@@ -197,6 +197,12 @@ class WaveWalk:
             words = draws.draw_words(graph.duration_key[some], span_id[these])
             deviation_ns = graph.deviation_ns[some]
             own_ns[these] = draws.draw_durations(words, own_ns[these], deviation_ns)
+        if graph.curves_ns.size:
+            these = (graph.curve[node] != NO_CURVE).nonzero()[0]
+            some = node[these]
+            words = draws.draw_words(graph.duration_key[some], span_id[these])
+            drawn = draws.draw_quantiles(words, graph.curves_ns, graph.curve[some])
+            own_ns[these] = drawn.astype(np.int64)
         rows.own_ns[new] = own_ns
         broken = graph.breaks[node]
         if graph.any_fails:

@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from motel_locust.topology import patterns, quantities, scalars
 from motel_locust.topology.diagnostics import Mistake, Step, listed, quoted
-from motel_locust.topology.document import Entries, Items, Scalar
+from motel_locust.topology.document import Entries, Items, Scalar, is_null
+from motel_locust.topology.percentiles import PercentileDistribution, percentile_distribution
 
 _INT64_MIN: Final = -(2**63)
 _INT64_MAX: Final = 2**63 - 1
@@ -271,6 +272,19 @@ def _not_empty(value: str) -> str:
     return value
 
 
+def _duration_distribution(
+    value: object,
+) -> quantities.DurationDistribution | PercentileDistribution:
+    if isinstance(value, quantities.DurationDistribution | PercentileDistribution):
+        return value
+    if isinstance(value, Entries | Mapping):
+        entries: Mapping[str, object] = entries_of(value)
+        return percentile_distribution(
+            {name: text(inner) for name, inner in entries.items() if not is_null(inner)}
+        )
+    return quantities.parse_duration_distribution(text(value))
+
+
 Text = Annotated[str, BeforeValidator(text), EMPTY_IS_UNSET, WithJsonSchema(patterns.TEXT)]
 """A scalar as it is written: ``1.10`` stays ``1.10``."""
 Name = Annotated[
@@ -337,12 +351,13 @@ Rate = Annotated[
 ]
 """How many traces a second, minute or hour, written ``10/s``."""
 DurationDistribution = Annotated[
-    quantities.DurationDistribution,
-    parsed(quantities.parse_duration_distribution, quantities.DurationDistribution),
+    quantities.DurationDistribution | PercentileDistribution,
+    BeforeValidator(_duration_distribution),
     BLANK_IS_UNSET,
-    WithJsonSchema(patterns.DURATION_DISTRIBUTION),
+    WithJsonSchema({"anyOf": [patterns.DURATION_DISTRIBUTION, patterns.PERCENTILES]}),
 ]
-"""Normally distributed durations, written ``30ms +/- 10ms``."""
+"""Durations: normally distributed, written ``30ms +/- 10ms``, or by percentiles, written
+``{p50: 20ms, p99: 400ms}``."""
 NumberDistribution = Annotated[
     quantities.NumberDistribution,
     parsed(quantities.parse_number_distribution, quantities.NumberDistribution),

@@ -6,7 +6,13 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from motel_locust.topology.model import Call, DurationDistribution, Operation, Topology
+    from motel_locust.topology.model import (
+        Call,
+        DurationDistribution,
+        Operation,
+        PercentileDistribution,
+        Topology,
+    )
 
 _DEVIATIONS: Final = 4
 """One sample in 30,000 of a normal distribution lies higher."""
@@ -36,12 +42,12 @@ def longest_likely_ns(topology: Topology) -> dict[str, int]:
     return longest
 
 
-def _own_ns(operation: Operation, durations: list[DurationDistribution]) -> int:
+def _own_ns(
+    operation: Operation, durations: list[DurationDistribution | PercentileDistribution]
+) -> int:
     pressure = operation.backpressure
     factor = min(pressure.duration_multiplier, _GREATEST_FACTOR) if pressure else 1.0
-    return max(
-        int(each.mean_ns * max(1.0, factor)) + _DEVIATIONS * each.deviation_ns for each in durations
-    )
+    return int(max(each.slowed(max(1.0, factor)).at(_DEVIATIONS) for each in durations))
 
 
 def _waiting_ns(operation: Operation, calls: list[Call], longest: dict[str, int]) -> int:

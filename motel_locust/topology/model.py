@@ -31,6 +31,7 @@ from motel_locust.topology.kinds import (
     whole_number,
 )
 from motel_locust.topology.part import Part
+from motel_locust.topology.percentiles import PercentileDistribution
 from motel_locust.topology.quantities import DurationDistribution, NumberDistribution, Rate
 from motel_locust.topology.scenarios import Override, Scenario
 from motel_locust.topology.services import (
@@ -70,6 +71,7 @@ __all__ = [
     "NumberDistribution",
     "Operation",
     "Override",
+    "PercentileDistribution",
     "Range",
     "Rate",
     "Scenario",

@@ -8,6 +8,7 @@ there ``0.05`` is a number and ``5%`` a text.
 
 from typing import Any, Final
 
+from motel_locust.topology.percentiles import INNER, NAMES
 from motel_locust.topology.quantities import (
     DURATION_FORM,
     NUMBER_FORM,
@@ -92,6 +93,16 @@ DURATION_DISTRIBUTION: Final = _text(
     f"{DURATION_FORM}, and +/- for a deviation",
     "30ms +/- 10ms",
 )
+PERCENTILES: Final[JsonSchema] = {
+    "type": "object",
+    "properties": {
+        name: {"anyOf": [DELAY if name == "p0" else PERIOD, {"type": "null"}]} for name in NAMES
+    },
+    "required": ["p50"],
+    # One that is neither p0 nor p100.
+    "anyOf": [{"required": [name], "properties": {name: PERIOD}} for name in list(INNER)[1:]],
+    "additionalProperties": False,
+}
 NUMBER_DISTRIBUTION: Final = _or_number(
     _text(rf"\s*{_NUMBER}(?:{_PLUS_MINUS}{_POSITIVE})?\s*", NUMBER_FORM, "0.65 +/- 0.1")
 )

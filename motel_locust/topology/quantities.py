@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Final
 
 from motel_locust.topology.diagnostics import Mistake, quoted
@@ -56,6 +57,20 @@ class DurationDistribution:
     def __str__(self) -> str:
         mean = format_duration(self.mean_ns)
         return f"{mean} +/- {format_duration(self.deviation_ns)}" if self.deviation_ns else mean
+
+    def slowed(self, factor: float) -> DurationDistribution:
+        """Return the distribution with *factor* times the mean, and the same deviation."""
+        return DurationDistribution(int(self.mean_ns * factor), self.deviation_ns)
+
+    def at(self, quantile: float) -> float:
+        """Return the nanoseconds at a *quantile* of the standard normal: 0 is the median."""
+        return max(self.mean_ns + quantile * self.deviation_ns, 0.0)
+
+    def share_above(self, value_ns: int) -> float:
+        """Return the share of durations, cut to whole nanoseconds, that are longer."""
+        if not self.deviation_ns:
+            return float(self.mean_ns > value_ns)
+        return 1 - NormalDist(self.mean_ns, self.deviation_ns).cdf(value_ns + 1)
 
 
 @dataclass(frozen=True, slots=True)

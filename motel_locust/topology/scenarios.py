@@ -43,7 +43,7 @@ class Override(Part):
     title: ClassVar[str] = "override"
 
     duration: DurationDistribution | None = None
-    """In place of the operation's own, mean and deviation together."""
+    """In place of the operation's own, as a whole."""
     error_rate: Share | None = None
     """In place of the operation's own; 0 counts."""
     attributes: Attributes = Field(default_factory=dict)

@@ -17,7 +17,13 @@ def topology(services: dict[str, Any], **rest: Any) -> Topology:
     return Topology.model_validate({"version": 1, "services": services, **rest})
 
 
-durations = st.sampled_from(["3ns", "1ms", "4ms +/- 3ms", "10ms ± 2ms", "20ms", "2ms +/- 5ms"])
+durations = st.sampled_from(
+    [
+        *("3ns", "1ms", "4ms +/- 3ms", "10ms ± 2ms", "20ms", "2ms +/- 5ms"),
+        {"p50": "4ms", "p99": "30ms"},
+        {"p0": "1ms", "p50": "3ms", "p90": "4ms", "p99.9": "1s", "p100": "2s"},
+    ]
+)
 shares = st.sampled_from(["0%", "5%", "30%", "100%"])
 
 generators = st.sampled_from(

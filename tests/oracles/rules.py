@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         DurationDistribution,
         Generator,
         Operation,
+        PercentileDistribution,
         Service,
         Topology,
     )
@@ -27,7 +28,7 @@ class Rules:
     name: str
     service: Service
     operation: Operation
-    duration: DurationDistribution
+    duration: DurationDistribution | PercentileDistribution
     error_rate: float
     attributes: dict[str, Generator]
     calls: tuple[Call, ...]
@@ -51,13 +52,13 @@ class Rules:
         own = self.operation.baggage_as_attributes
         return bool(self.service.baggage_as_attributes if own is None else own)
 
-    def means_ns(self) -> set[int]:
-        """Return the means that its duration may have: as written, and under pressure."""
-        mean = self.duration.mean_ns
-        under_pressure = self.operation.backpressure
-        if under_pressure is None:
-            return {mean}
-        return {mean, int(mean * min(max(under_pressure.duration_multiplier, 1.0), 10.0))}
+    def durations(self) -> list[DurationDistribution | PercentileDistribution]:
+        """Return how its duration may be distributed: as written, and under pressure."""
+        pressure = self.operation.backpressure
+        if pressure is None:
+            return [self.duration]
+        factor = min(max(pressure.duration_multiplier, 1.0), 10.0)
+        return [self.duration, self.duration.slowed(factor)]
 
 
 def active_at(topology: Topology, t_ns: int) -> Active:

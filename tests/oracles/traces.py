@@ -213,12 +213,9 @@ class _Judging:
             ]
             yield f"{visit.end_ns - visit.start_ns} ns, failed: {visit.failed}, with {children}"
             return
-        deviation_ns = visit.rules.duration.deviation_ns
         if not any(
-            max(0, mean_ns - contents.DEVIATIONS * deviation_ns)
-            <= found.own_ns
-            <= mean_ns + contents.DEVIATIONS * deviation_ns
-            for mean_ns in visit.rules.means_ns()
+            each.at(-contents.DEVIATIONS) <= found.own_ns <= each.at(contents.DEVIATIONS)
+            for each in visit.rules.durations()
         ):
             yield f"own duration {found.own_ns} ns"
         for attempt in found.attempts:

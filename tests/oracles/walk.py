@@ -116,11 +116,7 @@ class ScalarWalk:
         if ref in self.targets:
             self.latest[ref] = (self.key, span_id)
 
-        mean, deviation = effective.duration.mean_ns, effective.duration.deviation_ns
-        duration = mean
-        if deviation:
-            normal = draws.draw_normals(_word(draws.key(*place, "duration"), span_id))[0]
-            duration = int(max(normal * deviation + mean, 0))
+        duration = _duration(effective.duration, _word(draws.key(*place, "duration"), span_id))
         rate = effective.error_rate
         broken = rate >= 1 or (
             rate > 0 and _word(draws.key(*place, "error"), span_id)[0] < draws.threshold(rate)
@@ -187,6 +183,14 @@ def drawn_value(generator: model.Generator, span_id: int, *purpose: object) -> A
         case model.Sequence(sequence=pattern):
             return pattern
     raise AssertionError(generator)
+
+
+def _duration(duration: Any, word: np.ndarray) -> int:
+    if isinstance(duration, model.PercentileDistribution):
+        return int(draws.draw_quantiles(word, draws.curve(duration.at), 0)[0])
+    if not duration.deviation_ns:
+        return int(duration.mean_ns)
+    return int(max(draws.draw_normals(word)[0] * duration.deviation_ns + duration.mean_ns, 0))
 
 
 def _word(key: int, of: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from motel_locust.topology.model import Choice, Normal, Range, Topology
 from motel_locust.topology.part import Part
+from motel_locust.topology.percentiles import PercentileDistribution
 from motel_locust.topology.quantities import (
     DurationDistribution,
     NumberDistribution,
@@ -41,6 +42,8 @@ def flow(value: object) -> str:
         return f"{{{', '.join(f'{flow(key)}: {flow(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(flow, value))}]"
+    if isinstance(value, PercentileDistribution):
+        return str(value)
     if isinstance(value, DurationDistribution | NumberDistribution | Rate):
         return json.dumps(str(value))
     return json.dumps(value, ensure_ascii=False)
@@ -67,7 +70,12 @@ durations = st.integers(1, 10**13).map(format_duration)
 delays = st.integers(0, 10**10).map(format_duration)
 numbers = st.floats(-1e6, 1e6)
 ratios = st.floats(0, 1)
-distributions = st.one_of(durations, st.builds("{} +/- {}".format, durations, delays))
+percentiles = st.lists(st.integers(1, 10**13), min_size=4, max_size=4, unique=True).map(
+    lambda found: dict(
+        zip(("p0", "p50", "p95", "p99.9"), map(format_duration, sorted(found)), strict=True)
+    )
+)
+distributions = st.one_of(durations, st.builds("{} +/- {}".format, durations, delays), percentiles)
 values = st.one_of(names, st.booleans(), st.integers(-(2**63), 2**63 - 1), numbers)
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -97,16 +96,8 @@ def _attempt_fails(
     if any(not each.detached for _, each in target.calls):
         late = late_share(call.target, call.timeout)
         return Estimate(errors[call.target].value + late, exact=False)
-    return Estimate(1 - (1 - target.error_rate) * (1 - _late(target, call.timeout)))
-
-
-def _late(target: Effective, timeout_ns: int) -> float:
-    """Return the chance that the own duration of *target* is longer than *timeout_ns*."""
-    mean_ns, deviation_ns = target.duration.mean_ns, target.duration.deviation_ns
-    if not deviation_ns:
-        return float(mean_ns > timeout_ns)
-    # Durations are cut to whole nanoseconds.
-    return 1 - NormalDist(mean_ns, deviation_ns).cdf(timeout_ns + 1)
+    late = target.duration.share_above(call.timeout)
+    return Estimate(1 - (1 - target.error_rate) * (1 - late))
 
 
 def _spans(caller: Effective, call: Call, fails: Estimate) -> Estimate:
