@@ -15,14 +15,16 @@ import click
 from benchmarks import machine
 from benchmarks.table import Table, count, mib
 from motel_locust.engine.engine import Engine
-from motel_locust.otlp.bodies import BodyBuilder
+from motel_locust.otlp.bodies import BodyBuilder, encode_heads
 from motel_locust.otlp.lines import request_line
 from motel_locust.otlp.parcels import BatchEncoder
+from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.topology.reading import read_topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from motel_locust.engine.columns import Columns
     from motel_locust.topology.model import Topology
 
 EPOCH_NS = 1_790_000_000_000_000_000
@@ -46,18 +48,18 @@ def bodies(topology: Topology, *, traces: int, seed: int = 1) -> Iterator[bytes]
     """Yield requests that hold at least *traces* traces, from the beginning of a run."""
     engine = Engine(topology, seed=seed, epoch_ns=EPOCH_NS)
     engine.join(0, 0)
-    encoder = BatchEncoder(
-        {name: service.resource_attributes for name, service in topology.services.items()}
+    encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
+    heads = encode_heads(
+        {name: service.resource_attributes for name, service in topology.services.items()}, {}
     )
     made = 0
     while made < traces:
         batch = engine.walk(engine.walked_ns + NS_PER_S)
         made += batch.trace_id.size
         for parcel in encoder.encode(batch):
-            if parcel.spans:
-                builder = BodyBuilder(encoder.heads)
-                builder.add(parcel)
-                yield builder.build()
+            builder = BodyBuilder(heads)
+            builder.add(parcel)
+            yield builder.build()
 
 
 def write(folder: Path, source: str, *, traces: int) -> dict[str, Path]:
@@ -65,7 +67,7 @@ def write(folder: Path, source: str, *, traces: int) -> dict[str, Path]:
     files = {"OTLP JSON lines": folder / "lines.json", "OTLP protobuf": folder / "messages.binpb"}
     with files["OTLP JSON lines"].open("w") as lines, files["OTLP protobuf"].open("wb") as messages:
         for content in bodies(read_topology(source).topology, traces=traces):
-            lines.write(f"{request_line(content)}\n")
+            lines.write(f"{request_line(content, 'traces')}\n")
             messages.write(len(content).to_bytes(4, "big") + content)
     return files
 

@@ -30,7 +30,9 @@ def run(*arguments: str, stdin: bytes | None = None) -> Result:
 @pytest.fixture(scope="module")
 def lines() -> bytes:
     topology = read_topology("topologies/four-services.yaml").topology
-    return "".join(f"{request_line(body)}\n" for body in bodies(topology, traces=TRACES)).encode()
+    return "".join(
+        f"{request_line(body, 'traces')}\n" for body in bodies(topology, traces=TRACES)
+    ).encode()
 
 
 @pytest.fixture

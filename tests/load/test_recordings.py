@@ -10,11 +10,13 @@ from motel_locust import ReplayUser, TopologyUser
 from motel_locust.engine.replay import Replay
 from motel_locust.load import recordings
 from motel_locust.load.feed import Feed
+from motel_locust.load.feeds import encode_spans
 from motel_locust.load.options import plain_values
+from motel_locust.load.outlet import Outlet
 from motel_locust.load.preparation import PreparationError, Surroundings, prepare
 from motel_locust.load.recordings import Recording, read_load, read_recording
 from motel_locust.load.run import Part
-from motel_locust.otlp.parcels import BatchEncoder
+from motel_locust.otlp.bodies import encode_heads
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.sources import Source
 from tests.integration.collected import _spans as spans_of
@@ -188,10 +190,13 @@ def test_users_of_the_pump_replay_what_was_recorded(
     taped = read_recording(recording, preserve_ids=False).taped
     made = bench(flush_interval_s=0.0)
     # No wait until here since the pump was started: it has not asked for its feed yet.
+    (ours,) = made.feed.outlets
+    outlet = Outlet(
+        "traces", encode_heads(taped.resources, {}), ours.exporter, flush_interval_s=0.0
+    )
     made.feed = Feed(
         Replay(taped.tape, seed=7, epoch_ns=EPOCH_NS),
-        BatchEncoder(taped.resources),
-        made.feed.exporter,
+        {outlet: encode_spans()},
         epoch_ns=EPOCH_NS,
         flush_interval_s=0.0,
     )

@@ -125,7 +125,7 @@ def test_whatever_is_generated_can_be_imported_and_generated_again(truth: Topolo
 def test_lines_of_json_and_messages_of_protobuf_tell_the_same() -> None:
     truth = read_topology("topologies/retries-and-timeouts.yaml").topology
     requests = list(bodies(truth, traces=300))
-    lines = "".join(f"{request_line(each)}\n" for each in requests).encode()
+    lines = "".join(f"{request_line(each, 'traces')}\n" for each in requests).encode()
     assert imported(lines) == imported(framed(requests))
 
 
