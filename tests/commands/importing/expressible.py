@@ -12,11 +12,25 @@ import numpy as np
 
 from motel_locust.commands.importing.figures import normal_behind
 from motel_locust.topology import linking
-from motel_locust.topology.model import Chance, Choice, Constant, Normal, Range, Sequence
+from motel_locust.topology.model import (
+    Chance,
+    Choice,
+    Constant,
+    DurationDistribution,
+    Normal,
+    Range,
+    Sequence,
+)
 
 if TYPE_CHECKING:
     from motel_locust.commands.importing.draft import Statement
-    from motel_locust.topology.model import Call, Generator, Operation, Topology
+    from motel_locust.topology.model import (
+        Call,
+        Generator,
+        Operation,
+        PercentileDistribution,
+        Topology,
+    )
 
 ERRORS = 4.0
 """Standard errors that a figure may be off: by chance 1 figure in 16,000 is."""
@@ -40,6 +54,7 @@ def expressible(topology: Topology) -> Topology:
                     "queue_depth": 0,
                     "backpressure": None,
                     "circuit_breaker": None,
+                    "duration": normal(operation.duration),
                 }
             )
             for each, operation in service.operations.items()
@@ -49,6 +64,13 @@ def expressible(topology: Topology) -> Topology:
     assert topology.traffic is not None
     traffic = topology.traffic.model_copy(update={"pattern": "uniform", "overlay": None})
     return topology.model_copy(update={"services": services, "scenarios": (), "traffic": traffic})
+
+
+def normal(duration: DurationDistribution | PercentileDistribution) -> DurationDistribution:
+    """Return *duration*, or a normal one about as long in place of percentiles."""
+    if isinstance(duration, DurationDistribution):
+        return duration
+    return DurationDistribution(duration.mean_ns, duration.mean_ns // 5)
 
 
 def reached(topology: Topology) -> dict[str, Operation]:
