@@ -17,7 +17,7 @@ from locust.runners import STATE_INIT
 from motel_locust.load.cluster import KEY, Alone
 from motel_locust.load.stats import set_back
 from motel_locust.load.timekeeping import Readings, read
-from motel_locust.load.turns import Turns
+from motel_locust.load.rota import Rota
 from motel_locust.topology.reading import Source
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class WorkerExchange(Alone):
         self._heard, self._known = True, True
         # Read once: with the first run the master's options come to stand here.
         self._heartbeat_file = getattr(generator.environment.parsed_options, "heartbeat_file", "")
-        self._turns = Turns()
+        self._rota = Rota()
         self._touch()  # its runner was made, so the master has answered
         runner.register_message("motel_topology", self._on_topology)
         runner.register_message("motel_time", self._on_time)
@@ -166,7 +166,7 @@ class WorkerExchange(Alone):
             figures, over = self._generator.figures(), self.ended == run.name
             data[KEY] = {
                 "run": run.name,
-                "figures": figures.message(None if over else self._turns.take(figures.operations)),
+                "figures": figures.message(None if over else self._rota.take(figures.operations)),
                 "skew_s": skew_s,
                 "over": over,
             }

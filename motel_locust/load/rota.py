@@ -20,8 +20,8 @@ CELLS: Final = 6_000
 """So many cells are told in one report, about 17 KB; 30 busy operations have as many."""
 
 
-class Turns:
-    """One worker's turns, in the order of the operations' names and then from the first again."""
+class Rota:
+    """The turns of one worker's operations, in the order of their names and then from the first."""
 
     def __init__(self) -> None:
         self._last = ""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from motel_locust.engine.statistics import Durations, OperationCounts, Statistics
 from motel_locust.load.attendance import Attendance
 from motel_locust.load.figures import Figures
-from motel_locust.load.turns import CELLS, Turns
+from motel_locust.load.rota import CELLS, Rota
 
 MOST_BYTES = 20_000
 """What a report may take, whatever the number of operations."""
@@ -26,9 +26,9 @@ def with_cells(cells: int) -> OperationCounts:
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(1, 2000).map(with_cells), max_size=40))
 def test_everybody_has_its_turn_before_anybody_has_two(operations: dict[str, OperationCounts]):
-    turns, told = Turns(), Counter[str]()
+    rota, told = Rota(), Counter[str]()
     while len(told) < len(operations):
-        taken = turns.take(operations)
+        taken = rota.take(operations)
         assert taken  # one at the least
         assert len(taken) == 1 or sum(operations[each].durations.cells.size for each in taken) <= (
             CELLS
@@ -40,9 +40,9 @@ def test_everybody_has_its_turn_before_anybody_has_two(operations: dict[str, Ope
 
 def test_few_operations_are_all_told_each_time():
     operations = {f"web.{n}": with_cells(200) for n in range(20)}
-    turns = Turns()
-    assert [turns.take(operations) for _ in range(3)] == [set(operations)] * 3
-    assert turns.take({}) == set()
+    rota = Rota()
+    assert [rota.take(operations) for _ in range(3)] == [set(operations)] * 3
+    assert rota.take({}) == set()
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,10 @@ def busy() -> Figures:
 
 def test_reports_of_many_operations_are_small_and_come_to_the_same(busy: Figures):
     """Though some are lost and some come twice."""
-    turns, attendance = Turns(), Attendance("run", ["a"])
+    rota, attendance = Rota(), Attendance("run", ["a"])
     attendance.enter("a", "x")
     for times in random.Random(3).choices((0, 1, 2), k=40):
-        report = msgpack.packb(busy.message(turns.take(busy.operations)))
+        report = msgpack.packb(busy.message(rota.take(busy.operations)))
         assert len(report) < MOST_BYTES
         for _ in range(times):
             told = Figures.from_message(msgpack.unpackb(report))
