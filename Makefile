@@ -12,10 +12,6 @@ WEB_PORT = 8089
 # For pytest, such as PYTEST="tests/engine -x".
 PYTEST =
 
-# Whole runs of Locust have the machine to themselves; all other tests share its cores.
-WHOLE_RUNS = tests/integration tests/load
-SIDE_BY_SIDE = --numprocesses logical --maxprocesses 4 --dist loadfile
-
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
@@ -33,12 +29,7 @@ run: $(VENV)/.installed ## load from TOPOLOGY in Locust's web UI, http://127.0.0
 		--web-host 127.0.0.1 --web-port $(WEB_PORT)
 
 test: $(VENV)/.installed-test ## run the tests; those that need a Collector use the one that OTELCOL names
-ifeq ($(PYTEST),)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(WHOLE_RUNS:%=--ignore %)
-	$(BIN)/python -m pytest $(WHOLE_RUNS)
-else
 	$(BIN)/python -m pytest $(PYTEST)
-endif
 
 check: $(VENV)/.installed-dev ## format, lint, types, import direction
 	$(BIN)/ruff format --check .

@@ -15,9 +15,9 @@ from locust.rpc import Message
 from locust.runners import STATE_INIT
 
 from motel_locust.load.cluster import KEY, Alone
+from motel_locust.load.rota import Rota
 from motel_locust.load.stats import set_back
 from motel_locust.load.timekeeping import Readings, read
-from motel_locust.load.rota import Rota
 from motel_locust.topology.reading import Source
 
 if TYPE_CHECKING:

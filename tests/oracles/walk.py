@@ -7,6 +7,7 @@ repetitions and attempts. It shares with the engine only the draws themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,9 +186,14 @@ def drawn_value(generator: model.Generator, span_id: int, *purpose: object) -> A
     raise AssertionError(generator)
 
 
+@cache
+def _curve(duration: model.PercentileDistribution) -> np.ndarray:
+    return draws.curve(duration.at)
+
+
 def _duration(duration: Any, word: np.ndarray) -> int:
     if isinstance(duration, model.PercentileDistribution):
-        return int(draws.draw_quantiles(word, draws.curve(duration.at), 0)[0])
+        return int(draws.draw_quantiles(word, _curve(duration), 0)[0])
     if not duration.deviation_ns:
         return int(duration.mean_ns)
     return int(max(draws.draw_normals(word)[0] * duration.deviation_ns + duration.mean_ns, 0))
