@@ -27,16 +27,16 @@ from motel_locust.commands.checking.verdict import judge
 from motel_locust.commands.console import (
     BAD_VERDICT,
     BadInput,
-    Written,
+    rate_option,
     semconv_option,
     source_argument,
 )
-from motel_locust.topology.quantities import Rate, parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from motel_locust.topology.model import Topology
+    from motel_locust.topology.quantities import Rate
 
 Options = TypeVar("Options", bound="Callable[..., Any]")
 
@@ -88,11 +88,7 @@ def _limit(measure: str, what: str) -> Callable[[Options], Options]:
 )
 @click.option("--checks", metavar="FILE", help="Limits from a file or URL; options win over it.")
 @click.option("--skip-scenarios", is_flag=True, help="Look at the baseline only.")
-@click.option(
-    "--rate",
-    type=Written("rate", parse_rate),
-    help="Expect this base rate, such as 50/s, as a run with --rate has it.",
-)
+@rate_option
 @click.option(
     "--users",
     type=click.IntRange(min=1),

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO, TypeVar
 
@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from motel_locust.otlp.settings import SettingsError
 from motel_locust.topology.diagnostics import TopologyError
-from motel_locust.topology.quantities import parse_duration
+from motel_locust.topology.quantities import parse_duration, parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -305,6 +305,13 @@ def _seconds(text: str) -> float:
 SECONDS: Final = Written("duration", _seconds)
 """A duration such as 30s or 1m30s that is not negative; the value is in seconds."""
 
+rate_option: Final = click.option(
+    "--rate",
+    type=Written("rate", parse_rate),
+    help="Expect this base rate, such as 50/s, as a run with --rate has it.",
+)
+"""--rate N/unit: the base rate in place of the topology's own."""
+
 json_option: Final = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as JSON."
 )
@@ -348,9 +355,8 @@ def fetch(source: str, semconv: str | None) -> Reading:
     from motel_locust.topology.conventions import read_conventions
     from motel_locust.topology.reading import read_topology
 
-    if source == "-":
-        return read_topology(source, read_conventions(semconv))  # no drawing over what is typed
-    with progress(f"reading {source}"):
+    typed = source == "-"  # what a person types must not be drawn over
+    with nullcontext() if typed else progress(f"reading {source}"):
         return read_topology(source, read_conventions(semconv))
 
 

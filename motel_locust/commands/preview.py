@@ -13,7 +13,7 @@ from motel_locust.commands.checking.sampling import MOST_SPANS_PER_TRACE, Draw, 
 from motel_locust.commands.console import (
     SECONDS,
     BadInput,
-    Written,
+    rate_option,
     semconv_option,
     source_argument,
 )
@@ -21,10 +21,10 @@ from motel_locust.commands.previewing import plain, svg
 from motel_locust.commands.previewing.chart import chart, peak_label
 from motel_locust.commands.previewing.drawing import draw_graph
 from motel_locust.commands.previewing.view import Shown, View, Wish, sets_to_sample, view
-from motel_locust.topology.quantities import Rate, parse_rate
 
 if TYPE_CHECKING:
     from motel_locust.commands.previewing.series import Unit
+    from motel_locust.topology.quantities import Rate
 
 STANDARD_OUTPUT: Final = "-"
 NS_PER_S: Final = 1_000_000_000
@@ -72,11 +72,7 @@ NS_PER_S: Final = 1_000_000_000
     type=SECONDS,
     help="Show the calls at this time of the run.  [default: without scenarios, at the base rate]",
 )
-@click.option(
-    "--rate",
-    type=Written("rate", parse_rate),
-    help="Expect this base rate, such as 50/s, as a run with --rate has it.",
-)
+@rate_option
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
