@@ -124,6 +124,13 @@ class Shape:
     """Events that some rows have, each at a time of its own."""
     resource: str = ""
     """Which of the service's resources, where recorded spans tell several apart."""
+    edge: str = ""
+    """Who calls whom, where these are the caller's side of calls: ``web -> db.query``."""
+
+    @property
+    def ref(self) -> str:
+        """What the spans are counted under: their operation, or who calls whom."""
+        return self.edge or f"{self.service}.{self.name}"
 
     @property
     def owner(self) -> str:

@@ -42,9 +42,12 @@ class Graph:
     error_key       uint64[nodes]    likewise where no chance decides
     error_below     uint64[nodes]    below it an error is drawn; 0 if never
     breaks          bool[nodes]      whether every span breaks
+    limit_ns        int64[nodes]     how long a span can be, FOR_EVER if as long as it takes
     parallel        bool[nodes]
     first, calls    int64[nodes]     the node's entries: the first, and how many
-    target          int64[entries]   the node called
+    target          int64[entries]   the node called; that of further attempts comes after it
+                                     where ``counted`` is set
+    counted         bool[entries]
     key             uint64[entries]  of the spans that the call makes
     gate_key        uint64[entries]  of no meaning where ``gated`` is not set
     gate_below      uint64[entries]
@@ -61,16 +64,21 @@ class Graph:
         self.nodes = [root.node for root in plan.roots]
         index = {node: number for number, node in enumerate(self.nodes)}
         target: list[int] = []
+        counted: list[bool] = []
         for node in self.nodes:  # grows meanwhile
             for callee in node.callees:
+                attempts = callee.attempts
                 if callee not in index:
                     index[callee] = len(self.nodes)
-                    self.nodes.append(callee)
+                    self.nodes += attempts
                 target.append(index[callee])
+                counted.append(len(attempts) > 1)
         self._tabulate_nodes([node.operation for node in self.nodes])
         owners = [node.operation for node in self.nodes for _ in node.operation.calls]
         entries = [call for node in self.nodes for call in node.operation.calls]
         self.target = np.array(target, np.int64)
+        self.counted = np.array(counted, np.bool_)
+        self.any_counted = bool(self.counted.any())
         self._tabulate_entries(owners, entries)
         self._preceding: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
@@ -87,6 +95,9 @@ class Graph:
         self.error_key = _keys((each, each.error_word) for each in operations)
         self.error_below = np.array([draws.threshold(max(rate, 0.0)) for rate in rates], np.uint64)
         self.breaks = np.array([rate >= 1 for rate in rates])
+        limits = [FOR_EVER if each.limit_ns is None else each.limit_ns for each in operations]
+        self.limit_ns = np.array(limits, np.int64)
+        self.any_limits = bool((self.limit_ns < FOR_EVER).any())
         self.parallel = np.array([each.parallel for each in operations])
         self.calls = np.array([len(each.calls) for each in operations], np.int64)
         self.first = self.calls.cumsum() - self.calls

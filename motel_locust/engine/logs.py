@@ -130,6 +130,8 @@ class Logs:
         return self._found[key][1]
 
     def _applying(self, shape: Shape, active: Active) -> Iterator[Template]:
+        if shape.edge:
+            return
         owner = self._topology.services[shape.service]
         ref = f"{shape.service}.{shape.name}"
         overrides = self._overrides(shape.service, active)

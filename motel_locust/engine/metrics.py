@@ -107,7 +107,7 @@ class Metrics:
         starts, stops = batch.rows[:, first].tolist(), batch.rows[:, stop].tolist()
         for columns, start, end in zip(batch.columns, starts, stops, strict=True):
             intake = self._intakes.get((columns.shape.service, columns.shape.name))
-            if intake is None:
+            if intake is None or columns.shape.edge:
                 continue
             spans = Released.of(batch, columns, slice(start, end))
             if not self._realtime:

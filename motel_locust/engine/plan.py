@@ -17,9 +17,11 @@ import numpy as np
 from motel_locust.engine import draws, scenarios
 from motel_locust.engine.columns import Kind
 from motel_locust.engine.graph import Graph
+from motel_locust.engine.pairs import pair
 from motel_locust.engine.shapes import Reached
 from motel_locust.engine.state import guarded
 from motel_locust.topology import linking
+from motel_locust.topology.model import Operation
 from motel_locust.topology.percentiles import PercentileDistribution
 
 if TYPE_CHECKING:
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from motel_locust.engine.pairs import Client
     from motel_locust.engine.scenarios import Effective
     from motel_locust.engine.shapes import ShapePlan, Shapes
-    from motel_locust.topology.model import Call, Operation, Topology
+    from motel_locust.topology.model import Call, Topology
 
 # From here on the walk in waves is at least as fast as the one site by site, which makes some 40
 # array operations a site; the first, some hundred a generation, and more for every span.
@@ -79,14 +82,23 @@ class OperationPlan:
     """What a visit needs to know of an operation.
 
     ``keys`` uint64[purposes, 1] gives a span its words: row ``duration_word``, row ``error_word``
-    and the calls' gates; what needs no draw has no row.
+    and the calls' gates; what needs no draw has no row. ``client`` tells the caller's side of a
+    call, which has the service and name of the calling operation.
     """
 
     def __init__(
-        self, ref: str, place: tuple[str, str], model: Operation, effective: Effective, *, seed: int
+        self,
+        ref: str,
+        place: tuple[str, str],
+        model: Operation,
+        effective: Effective,
+        *,
+        seed: int,
+        client: Client | None = None,
     ) -> None:
         self.ref, (self.service, self.name) = ref, place
-        self.model, self.effective = model, effective
+        self.model, self.effective, self.client = model, effective, client
+        self.limit_ns = effective.limit_ns
         self.guarded = guarded(model)
         self.linked = tuple(link.ref for link in model.links)
         self.parallel = model.call_style == "parallel"
@@ -138,7 +150,10 @@ class OperationPlan:
 
 
 class Node:
-    """An operation, reached in one way; ``baggage`` is what its spans see."""
+    """An operation, reached in one way; ``baggage`` is what its spans see.
+
+    For the caller's side of a call each attempt is a way of its own, as its spans tell which it is.
+    """
 
     def __init__(
         self,
@@ -148,9 +163,10 @@ class Node:
         kind: Kind,
         has_parent: bool,
         baggage: Mapping[str, str],
+        attempt: int = 0,
     ) -> None:
         self.operation, self.baggage = operation, baggage
-        self._plan = plan
+        self._plan, self._attempt = plan, attempt
         self._reached = Reached(operation.service, operation.name, kind, has_parent, plan.labels)
 
     @cached_property
@@ -163,7 +179,34 @@ class Node:
             for call in self.operation.calls
         )
 
+    @property
+    def attempts(self) -> tuple[Node, ...]:
+        """The nodes of all attempts, this one's first; itself alone where they are alike."""
+        client = self.operation.client
+        if client is None:
+            return (self,)
+        return tuple(self.nth(attempt) for attempt in range(1 + client.call.retries))
+
+    def nth(self, attempt: int) -> Node:
+        """Return the node that attempt *attempt* of a call reaches where the first reaches this."""
+        client = self.operation.client
+        if client is None or not attempt:
+            return self
+        return self._plan.node(
+            self.operation.ref,
+            kind=client.kind,
+            has_parent=True,
+            baggage=self.baggage,
+            attempt=attempt,
+        )
+
     def _kind_of(self, call: CallPlan) -> Kind:
+        if self._plan.paired:
+            client = self._plan.operations[call.target].client
+            if client is not None:
+                return client.kind
+            client = self.operation.client
+            return Kind.INTERNAL if client is None else client.peer_kind
         if call.target in self._plan.servers:
             return Kind.SERVER
         if call.producer:
@@ -176,6 +219,11 @@ class Node:
     @cached_property
     def shape(self) -> ShapePlan:
         """The shape of an admitted request here."""
+        client = self.operation.client
+        if client is not None:
+            return self._plan.shapes.calling(
+                self._reached, client, attempt=self._attempt, baggage=self.baggage
+            )
         effective = self.operation.effective
         return self._plan.shapes.admitted(self._reached, effective, baggage=self.baggage)
 
@@ -212,7 +260,7 @@ class Site:
         if found is None:
             found = self._children[where] = Site(
                 self._plan,
-                self.node.callees[call],
+                self.node.callees[call].nth(attempt),
                 key=draws.nth(entry.key, where[1]),
                 caller=self,
                 before=where,
@@ -249,16 +297,26 @@ class Plan:
         names = tuple(topology.scenarios[index].name for index in active)
         self.labels = names if label_scenarios else None
         self.servers = frozenset(linking.roots(topology))
+        self.paired = topology.spans == "paired"
+        places = linking.operations(topology)
+        single = {ref: scenarios.effective(topology, ref, active) for ref in places}
+        effective, clients = pair(topology, single)
         self.operations = {
             ref: OperationPlan(
                 ref,
                 place,
                 topology.services[place[0]].operations[place[1]],
-                scenarios.effective(topology, ref, active),
+                effective[ref],
                 seed=seed,
             )
-            for ref, place in linking.operations(topology).items()
+            for ref, place in places.items()
         }
+        for ref, client in clients.items():
+            own = effective[ref]
+            model = Operation(duration=own.duration)
+            self.operations[ref] = OperationPlan(
+                ref, client.place, model, own, seed=seed, client=client
+            )
         self.linked = frozenset(ref for each in self.operations.values() for ref in each.linked)
         self._callees_first = self._sorted()
         self._nodes: dict[tuple[object, ...], Node] = {}
@@ -275,17 +333,31 @@ class Plan:
         self._root_bounds = draws.bounds(list(weights.values()))
         self._root_purpose = np.uint64(draws.key(seed, "root"))
 
-    def node(self, ref: str, *, kind: Kind, has_parent: bool, baggage: Mapping[str, str]) -> Node:
+    def node(
+        self,
+        ref: str,
+        *,
+        kind: Kind,
+        has_parent: bool,
+        baggage: Mapping[str, str],
+        attempt: int = 0,
+    ) -> Node:
         """Return the node of operation *ref*, reached so from a span that sees *baggage*."""
         operation = self.operations[ref]
         visible: dict[str, str] = {}
         if ref in self._showing:
             visible |= baggage
-            visible |= self.shapes.declared_baggage(operation.service, operation.name)
-        key = (ref, kind, has_parent, tuple(visible.items()))
+            if operation.client is None:
+                visible |= self.shapes.declared_baggage(operation.service, operation.name)
+        key = (ref, kind, has_parent, tuple(visible.items()), attempt)
         if key not in self._nodes:
             self._nodes[key] = Node(
-                self, operation, kind=kind, has_parent=has_parent, baggage=visible
+                self,
+                operation,
+                kind=kind,
+                has_parent=has_parent,
+                baggage=visible,
+                attempt=attempt,
             )
         return self._nodes[key]
 

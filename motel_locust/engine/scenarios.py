@@ -64,6 +64,8 @@ class Effective:
     error_rate: float
     attributes: Mapping[str, tuple[str, Generator]]
     calls: tuple[tuple[str, Call], ...]
+    limit_ns: int | None = None
+    """A span that takes longer ends then, and fails; None for no limit."""
 
 
 def effective(topology: Topology, ref: str, scenarios: Active) -> Effective:

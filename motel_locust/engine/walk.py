@@ -254,6 +254,8 @@ class Walk:
                 cursor = np.maximum(cursor, outcome.end_ns)
                 failed = failed | outcome.failed
         outcome = Outcome(cursor + (own_ns - (own_ns >> 1)), failed)
+        if operation.limit_ns is not None:
+            outcome = self._in_time(outcome, requests, operation.limit_ns)
         visit = Visit(site, requests, span_id, outcome, local)
         self._visits.setdefault(site.node.shape, []).append(visit)
         self._pause()
@@ -324,12 +326,10 @@ class Walk:
         for attempt in range(1 + call.retries):
             if attempt:
                 self._traces.retries[calling.rows] += 1
-            end_ns, failed = self._visit(site.child(index, repeat, attempt), calling)
+            found = self._visit(site.child(index, repeat, attempt), calling)
             if call.timeout_ns is not None:
-                latest_ns = calling.start_ns + call.timeout_ns
-                late = end_ns > latest_ns
-                self._traces.timeouts[_take(calling.rows, late.nonzero()[0])] += 1
-                end_ns, failed = np.minimum(end_ns, latest_ns), failed | late
+                found = self._in_time(found, calling, call.timeout_ns)
+            end_ns, failed = found
             outcome.end_ns[todo], outcome.failed[todo] = end_ns, failed
             if attempt == call.retries:
                 break
@@ -339,6 +339,13 @@ class Walk:
             todo = todo[again]
             calling = calling.some(again)._replace(start_ns=end_ns[again] + call.backoff_ns)
         return outcome
+
+    def _in_time(self, outcome: Outcome, requests: Requests, timeout_ns: int) -> Outcome:
+        """Return the *outcome* of *requests* for who waits no longer than *timeout_ns*."""
+        latest_ns = requests.start_ns + timeout_ns
+        late = outcome.end_ns > latest_ns
+        self._traces.timeouts[_take(requests.rows, late.nonzero()[0])] += 1
+        return Outcome(np.minimum(outcome.end_ns, latest_ns), outcome.failed | late)
 
     def _all_full(self, rows: Rows) -> bool:
         return self._used is not None and bool((self._used[rows] >= self._limit).all())

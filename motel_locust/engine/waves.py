@@ -173,6 +173,8 @@ class WaveWalk:
         new = rows.add(request.size)
         self._blocks.append(new)
         rows.node[new] = graph.target[entry]
+        if graph.any_counted:
+            rows.node[new] += graph.counted[entry] * (place % (1 + graph.retries[entry]))
         rows.trace[new] = rows.trace[caller]
         keys = draws.nth_keys(graph.key[entry], place)
         rows.span_id[new] = draws.draw_ids(keys, rows.span_id[caller])
@@ -294,7 +296,7 @@ class WaveWalk:
             late = took_ns > timeout_ns
             if late.any():
                 took_ns, failed = np.minimum(took_ns, timeout_ns), failed | late
-                self._count(self._traces.timeouts, asked[late])
+                self._count(self._traces.timeouts, requests.caller[asked[late]])
         requests.took_ns[asked] += took_ns
         requests.failed[asked] = failed
         if graph.any_retries:
@@ -305,13 +307,12 @@ class WaveWalk:
             again, entry = again[left], entry[left]
             requests.took_ns[again] += graph.backoff_ns[entry]
             requests.place[again] += 1
-            self._count(self._traces.retries, again)
+            self._count(self._traces.retries, requests.caller[again])
         self._pause()
         return waiting, again
 
-    def _count(self, counter: NDArray[np.int64], request: NDArray[np.int64]) -> None:
-        trace = self._rows.trace[self._requests.caller[request]]
-        counter += np.bincount(trace, minlength=counter.size)
+    def _count(self, counter: NDArray[np.int64], row: NDArray[np.int64]) -> None:
+        counter += np.bincount(self._rows.trace[row], minlength=counter.size)
 
     def _sum_up(self, these: Some, of: NDArray[np.int64], request: Some) -> None:
         """Settle the rows *these*, all of whose requests, in their order, are *request*.
@@ -344,7 +345,14 @@ class WaveWalk:
             together = parallel[callers].nonzero()[0]
             waited_ns[callers[together]] = longest_ns[together]
         requests.start_ns[request] = cursor_ns + (own_ns >> 1)[of]
-        rows.took_ns[these] = own_ns + waited_ns
+        took_ns = own_ns + waited_ns
+        if self._graph.any_limits:
+            limit_ns = self._graph.limit_ns[rows.node[these]]
+            late = _some(these, (took_ns > limit_ns).nonzero()[0])
+            took_ns = np.minimum(took_ns, limit_ns)
+            rows.failed[late] = True
+            self._count(self._traces.timeouts, late)
+        rows.took_ns[these] = took_ns
         self._pause()
 
     def _date(self) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from motel_locust.topology import kinds
 from motel_locust.topology.diagnostics import Mistake
 from motel_locust.topology.generators import (
     Attributes,
@@ -26,6 +27,7 @@ from motel_locust.topology.kinds import (
     Text,
     entries_of,
     items_of,
+    one_of,
     text,
     unknown_word,
     whole_number,
@@ -103,6 +105,8 @@ def _mode(value: object) -> str:
 Version = Annotated[int, BeforeValidator(_version)]
 """The version that a file is written in: 1."""
 
+SpanStyle = Literal["single", "paired"]
+
 
 class Topology(Part):
     """A distributed system and the traffic that arrives at it."""
@@ -124,6 +128,11 @@ class Topology(Part):
     """How much traffic arrives; unset in a replay only."""
     scenarios: Annotated[tuple[Scenario, ...], BeforeValidator(items_of)] = ()
     """What changes for a while."""
+    spans: Annotated[SpanStyle, one_of(SpanStyle), EMPTY_IS_UNSET] = "single"
+    """How a call to another service shows: as one span of the callee, or as a pair, one on each
+    side."""
+    network: kinds.DurationDistribution | None = None
+    """With paired spans, how long the network takes for a call, both ways together; unset, 1ms."""
 
     @classmethod
     def read_fields(cls, value: object) -> dict[str, Any]:

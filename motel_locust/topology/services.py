@@ -128,6 +128,8 @@ class Call(Part):
     """Fire and forget: the caller does not wait, and does not fail."""
     producer: Flag = False
     """Makes the called span one of kind PRODUCER."""
+    network: DurationDistribution | None = None
+    """With paired spans, the time on the network, both ways together; unset, the topology's."""
 
     @field_validator("probability", "count")
     @classmethod

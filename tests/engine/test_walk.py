@@ -107,7 +107,7 @@ def expected(span: ScalarSpan) -> tuple[Any, ...]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(topologies(), st.sampled_from([3, 5, 12, 100]))
+@given(topologies() | topologies(paired=True), st.sampled_from([3, 5, 12, 100]))
 def test_the_columnar_walk_makes_the_spans_of_the_scalar_one(
     topology: Topology, limit: int
 ) -> None:
@@ -130,7 +130,11 @@ def test_the_columnar_walk_makes_the_spans_of_the_scalar_one(
 
 @settings(max_examples=120, deadline=None)
 @given(
-    st.one_of(topologies(), topologies(rate="1000/s", guarded=True)),
+    st.one_of(
+        topologies(),
+        topologies(rate="1000/s", guarded=True),
+        topologies(rate="1000/s", guarded=True, paired=True),
+    ),
     st.lists(st.integers(1, 10), min_size=1, max_size=6),
     st.booleans(),
 )
@@ -144,7 +148,7 @@ def test_the_spans_do_not_depend_on_the_steps_of_the_walk(
 
 
 @settings(max_examples=60, deadline=None)
-@given(topologies(rate="1000/s", guarded=True))
+@given(topologies(rate="1000/s", guarded=True, paired=True))
 def test_every_trace_is_whole(topology: Topology) -> None:
     """One root, every parent present, no child before its parent."""
     _, batches = run(topology, [100_000_000])

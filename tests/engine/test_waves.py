@@ -36,7 +36,9 @@ IDS = draws.TraceIds(SEED)
 # Walks of random topologies take as long as their largest traces.
 LIMIT = 300
 
-unordered = st.one_of(topologies(linked=False), layered())
+unordered = st.one_of(
+    topologies(linked=False), layered(), topologies(linked=False, paired=True), layered(paired=True)
+)
 
 
 class Numbering(dict[str, int]):
@@ -163,7 +165,7 @@ def test_how_a_walk_is_cut_changes_no_byte_of_a_shape(
 
 
 @settings(max_examples=20, deadline=None)
-@given(layered(fewest_calls=2))
+@given(layered(fewest_calls=2) | layered(fewest_calls=2, paired=True))
 def test_an_engine_with_a_crowded_plan_agrees_with_the_scalar_walk(model: Topology) -> None:
     plans = [Bench(model, active, 2_000) for active in _windows(model)]
     assume(any(each.plan.crowded and each.unordered for each in plans))

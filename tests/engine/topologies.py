@@ -41,8 +41,22 @@ generators = st.sampled_from(
 attributes = st.dictionaries(st.sampled_from(["a", "b", "c"]), generators, max_size=3)
 
 
+networks = st.sampled_from(
+    [None, None, "1ns", "3ns", "2ms", "1ms +/- 2ms", {"p50": "1ms", "p95": "8ms"}]
+)
+
+
 @st.composite
-def calls(draw: st.DrawFn, targets: list[str]) -> dict[str, Any]:
+def span_styles(draw: st.DrawFn) -> dict[str, Any]:
+    """Return how a topology's calls show: mostly as pairs of spans."""
+    return {
+        "spans": draw(st.sampled_from(["single", "paired", "paired"])),
+        "network": draw(networks),
+    }
+
+
+@st.composite
+def calls(draw: st.DrawFn, targets: list[str], *, paired: bool = False) -> dict[str, Any]:
     call: dict[str, Any] = {"target": draw(st.sampled_from(targets))}
     call["probability"] = draw(st.sampled_from([0, 0.3, 0.9, 1]))
     call["count"] = draw(st.sampled_from([0, 1, 1, 2, 3]))
@@ -59,6 +73,8 @@ def calls(draw: st.DrawFn, targets: list[str]) -> dict[str, Any]:
         call["retries"] = draw(st.integers(0, 2))
         if call["retries"]:
             call["retry_backoff"] = draw(st.sampled_from(["0s", "7ms"]))
+    if paired:
+        call["network"] = draw(networks)
     return call
 
 
@@ -83,9 +99,17 @@ def guards(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def topologies(
-    draw: st.DrawFn, *, rate: str = "100/s", guarded: bool = False, linked: bool = True
+    draw: st.DrawFn,
+    *,
+    rate: str = "100/s",
+    guarded: bool = False,
+    linked: bool = True,
+    paired: bool = False,
 ) -> Topology:
-    """Return a topology of up to six operations, each calling only later ones."""
+    """Return a topology of up to six operations, each calling only later ones.
+
+    *paired*: spans may come in pairs.
+    """
     count = draw(st.integers(1, 6))
     refs = [f"{SERVICES[index % 3]}.op{index}" for index in range(count)]
     services: dict[str, Any] = {}
@@ -93,7 +117,7 @@ def topologies(
         service, name = ref.split(".")
         operation = draw(plain_operations())
         if later := refs[index + 1 :]:
-            operation["calls"] = draw(st.lists(calls(later), max_size=3))
+            operation["calls"] = draw(st.lists(calls(later, paired=paired), max_size=3))
         others = [other for other in refs if other != ref]
         if linked and others and draw(st.booleans()):
             linking = draw(st.lists(st.sampled_from(others), max_size=2, unique=True))
@@ -112,7 +136,12 @@ def topologies(
             service, {"operations": {}, "attributes": {"team": service, "a": "service"}}
         )
         owner["operations"][name] = operation
-    return topology(services, traffic={"rate": rate}, scenarios=draw(scenarios(refs)))
+    return topology(
+        services,
+        traffic={"rate": rate},
+        scenarios=draw(scenarios(refs)),
+        **(draw(span_styles()) if paired else {}),
+    )
 
 
 @st.composite
@@ -148,7 +177,7 @@ def scenarios(draw: st.DrawFn, refs: list[str]) -> list[dict[str, Any]]:
 
 
 @st.composite
-def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
+def layered(draw: st.DrawFn, *, fewest_calls: int = 0, paired: bool = False) -> Topology:
     """Return a topology of layers, in which operations share their callees.
 
     Without links. Any operation may begin a trace, whoever else calls it.
@@ -169,7 +198,11 @@ def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
             operation = draw(plain_operations())
             if below := [each for later in layers[depth + 1 :] for each in later][:4]:
                 operation["calls"] = draw(
-                    st.lists(calls(below), min_size=fewest_calls, max_size=fewest_calls + 2)
+                    st.lists(
+                        calls(below, paired=paired),
+                        min_size=fewest_calls,
+                        max_size=fewest_calls + 2,
+                    )
                 )
             if draw(st.booleans()):
                 operation["baggage_as_attributes"] = draw(st.booleans())
@@ -180,4 +213,5 @@ def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
         {name: each for name, each in services.items() if each["operations"]},
         traffic=traffic,
         scenarios=draw(scenarios(refs)),
+        **(draw(span_styles()) if paired else {}),
     )

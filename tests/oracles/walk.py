@@ -132,7 +132,11 @@ class ScalarWalk:
                 if gate >= draws.threshold(call.probability):
                     continue
             target = self.places[call.target][0]
-            if call.target in self.servers:
+            message = call.producer or call.detached
+            paired = self.topology.spans == "paired" and (target != service or message)
+            if self.topology.spans == "paired":
+                child_kind = "PRODUCER" if message else "CLIENT" if paired else "INTERNAL"
+            elif call.target in self.servers:
                 child_kind = "SERVER"
             elif call.producer:
                 child_kind = "PRODUCER"
@@ -148,8 +152,16 @@ class ScalarWalk:
                     place_among = repeat * (1 + call.retries) + attempt
                     key = draws.nth(draws.key(*place, "callee", identity), place_among)
                     child = int(draws.draw_ids(np.array([key], np.uint64), np.uint64(span_id))[0])
-                    end, bad = self._visit(call.target, child, child_kind, when, span_id, visible)
-                    if call.timeout is not None and end - when > call.timeout:
+                    if paired:
+                        one = ScalarSpan(self.number, "", child_kind, child, span_id, when)
+                        end, bad = self._client(
+                            one, ref, f"{identity}.peer", call, attempt, visible
+                        )
+                    else:
+                        end, bad = self._visit(
+                            call.target, child, child_kind, when, span_id, visible
+                        )
+                    if not paired and call.timeout is not None and end - when > call.timeout:
                         end, bad = when + call.timeout, True
                         self.counts.timeouts += 1
                     if not bad:
@@ -164,6 +176,54 @@ class ScalarWalk:
         span.failed = failed
         self.spans.append(span)
         return span.end, failed
+
+    def _client(
+        self,
+        span: ScalarSpan,
+        caller: str,
+        identity: str,
+        call: model.Call,
+        attempt: int,
+        visible: dict[str, str],
+    ) -> tuple[int, bool]:
+        """Make the caller's side of an attempt, and what it calls."""
+        if self.used >= self.limit:
+            return span.start, False
+        self.used += 1
+        place = (self.seed, *self.places[caller])
+        peer_service, peer_name = self.places[call.target]
+        service, name = self.places[caller]
+        owner = self.topology.services[service]
+        span.ref = f"{service}.{peer_name}"
+        span.attributes = {"synth.service": service, "synth.operation": name, **owner.attributes}
+        span.attributes["service.peer.name"] = peer_service
+        if span.kind == "CLIENT":
+            span.attributes["server.address"] = peer_service
+        if attempt:
+            effective = scenarios.effective(self.topology, call.target, self.active)
+            http = "http.request.method" in effective.attributes
+            key = "http.request.resend_count" if http else "synth.resend_count"
+            span.attributes[key] = attempt
+        shows = owner.operations[name].baggage_as_attributes
+        if owner.baggage_as_attributes if shows is None else shows:
+            span.attributes |= {f"baggage.{key}": value for key, value in visible.items()}
+
+        network = call.network or self.topology.network
+        word = _word(draws.key(*place, "duration"), span.span_id)
+        duration = 1_000_000 if network is None else _duration(network, word)
+        key = draws.nth(draws.key(*place, "callee", identity), 0)
+        arriving = int(draws.draw_ids(np.array([key], np.uint64), np.uint64(span.span_id))[0])
+        kind = "SERVER" if span.kind == "CLIENT" else "CONSUMER"
+        begin = span.start + duration // 2
+        end, failed = self._visit(call.target, arriving, kind, begin, span.span_id, visible)
+        if call.detached:
+            end, failed = begin, False
+        span.end, span.failed = max(begin, end) + duration - duration // 2, failed
+        if call.timeout is not None and span.end - span.start > call.timeout:
+            span.end, span.failed = span.start + call.timeout, True
+            self.counts.timeouts += 1
+        self.spans.append(span)
+        return span.end, span.failed
 
 
 def drawn_value(generator: model.Generator, span_id: int, *purpose: object) -> Any:

@@ -11,20 +11,29 @@ the chance that it is made, n its count, r its retries and f the chance that one
 the product being over the calls that are awaited and not made on-error. Without a timeout, f is
 the chance that the target fails. With one, f also holds its being late, which has a closed form
 where the target waits for nobody, as its duration is normal; elsewhere that part of f is sampled.
+The caller's side of a call, where there is one, is an operation between the two that may be late
+itself.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
+
+from motel_locust.topology.quantities import DurationDistribution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from motel_locust.commands.checking.sets import Wiring
     from motel_locust.engine.scenarios import Effective
     from motel_locust.topology.model import Call
+    from motel_locust.topology.percentiles import PercentileDistribution
+
+    Durations: TypeAlias = DurationDistribution | PercentileDistribution
+
+_NO_TIME: Final = DurationDistribution(0)
 
 # Counts of counts grow beyond what a float holds; no trace has as many spans.
 _GREATEST: Final = 1e100
@@ -43,8 +52,9 @@ class Expectation:
     """What a trace is expected to hold.
 
     Attributes:
-        spans: Spans of each operation in a trace.
-        errors: Share of an operation's spans that have status ERROR, 0 to 1.
+        spans: Spans of each operation in a trace; the caller's sides of calls are counted by who
+            calls whom.
+        errors: Share of those spans that have status ERROR, 0 to 1.
         calls: Spans in a trace that one operation (the first) makes of another.
     """
 
@@ -53,11 +63,15 @@ class Expectation:
     calls: Mapping[tuple[str, str], Estimate]
 
 
-def expect(wiring: Wiring, late_share: Callable[[str, int], float]) -> Expectation:
-    """Return what traces of *wiring* are expected to hold, as long as they reach no limit.
+class LateShare(Protocol):
+    """Samples how many requests to *ref* go well but take over *timeout_ns*, the network's too."""
 
-    *late_share* samples how many requests to an operation go well but take longer than so many ns.
-    """
+    def __call__(self, ref: str, timeout_ns: int, network: Durations) -> float:
+        """Return their share, 0 to 1."""
+
+
+def expect(wiring: Wiring, late_share: LateShare) -> Expectation:
+    """Return what traces of *wiring* are expected to hold, as long as they reach no limit."""
     errors: dict[str, Estimate] = {}
     brought: dict[str, list[tuple[str, Estimate]]] = {}
     for ref in wiring.callees_first:
@@ -65,13 +79,20 @@ def expect(wiring: Wiring, late_share: Callable[[str, int], float]) -> Expectati
         well, exact = 1 - operation.error_rate, True
         brought[ref] = []
         for _, call in operation.calls:
-            fails = _attempt_fails(wiring.operations[call.target], call, errors, late_share)
+            fails = errors[call.target]
+            if call.timeout is not None:
+                waiting = _Waiting(call.target, call.timeout)
+                fails = _fails(wiring.operations[call.target], waiting, errors, late_share)
             brought[ref].append((call.target, _spans(operation, call, fails)))
             if not call.detached and call.condition != "on-error":
                 lost = fails.value ** (call.retries + 1)
                 well *= 1 - call.probability * (1 - (1 - lost) ** call.count)
                 exact = exact and fails.exact
         errors[ref] = Estimate(1 - well, exact)
+        if operation.limit_ns is not None:
+            [(_, call)] = operation.calls
+            waiting = _Waiting(call.target, operation.limit_ns, operation.duration)
+            errors[ref] = _fails(wiring.operations[call.target], waiting, errors, late_share)
     spans: dict[str, Estimate] = dict.fromkeys(wiring.operations, Estimate(0.0))
     spans |= {ref: Estimate(weight) for ref, weight in wiring.roots.items()}
     calls: defaultdict[tuple[str, str], Estimate] = defaultdict(lambda: Estimate(0.0))
@@ -80,23 +101,54 @@ def expect(wiring: Wiring, late_share: Callable[[str, int], float]) -> Expectati
             count = min(spans[ref].value * each.value, _GREATEST)
             made = Estimate(count, spans[ref].exact and each.exact)
             spans[target] = _sum(spans[target], made)
-            calls[ref, target] = _sum(calls[ref, target], made)
-    return Expectation(spans, errors, dict(calls))
+            if target not in wiring.clients:
+                edge = wiring.clients[ref].caller if ref in wiring.clients else ref, target
+                calls[edge] = _sum(calls[edge], made)
+    return Expectation(*_counted(wiring, spans, errors), dict(calls))
 
 
-def _attempt_fails(
+def _counted(
+    wiring: Wiring, spans: Mapping[str, Estimate], errors: Mapping[str, Estimate]
+) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Return *spans* and *errors* by what they are counted under."""
+    total: dict[str, Estimate] = {}
+    share: dict[str, Estimate] = {}
+    for ref, each in spans.items():
+        name = wiring.counted_as(ref)
+        if name not in total:
+            total[name], share[name] = each, errors[ref]
+            continue
+        added = _sum(total[name], each)
+        failing = total[name].value * share[name].value + each.value * errors[ref].value
+        exact = share[name].exact and errors[ref].exact and added.exact
+        if added.value:
+            share[name] = Estimate(failing / added.value, exact)
+        total[name] = added
+    return total, share
+
+
+class _Waiting(NamedTuple):
+    """For whom somebody waits, how long at most, and what the network takes of that."""
+
+    ref: str
+    timeout_ns: int
+    network: Durations = _NO_TIME
+
+
+def _fails(
     target: Effective,
-    call: Call,
+    waiting: _Waiting,
     errors: Mapping[str, Estimate],
-    late_share: Callable[[str, int], float],
+    late_share: LateShare,
 ) -> Estimate:
-    """Return the chance that an attempt of *call* fails, in the eyes of its caller."""
-    if call.timeout is None:
-        return errors[call.target]
-    if any(not each.detached for _, each in target.calls):
-        late = late_share(call.target, call.timeout)
-        return Estimate(errors[call.target].value + late, exact=False)
-    late = target.duration.share_above(call.timeout)
+    """Return the chance that *target* fails, in the eyes of who waits for it."""
+    ref, timeout_ns, network = waiting
+    steady = isinstance(network, DurationDistribution) and not network.deviation_ns
+    if not steady or any(not each.detached for _, each in target.calls):
+        late = late_share(ref, timeout_ns, network)
+        return Estimate(errors[ref].value + late, exact=False)
+    left_ns = timeout_ns - network.mean_ns
+    late = 1.0 if left_ns < 0 else target.duration.share_above(left_ns)
     return Estimate(1 - (1 - target.error_rate) * (1 - late))
 
 

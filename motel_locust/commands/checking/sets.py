@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Final
 
 from motel_locust.engine import scenarios
+from motel_locust.engine.pairs import Client, pair
 from motel_locust.topology import linking
 from motel_locust.topology.quantities import Rate
 
@@ -54,21 +55,29 @@ class Wiring:
     """Who calls whom while a set of scenarios is active.
 
     Attributes:
-        operations: What each operation does, by its ref, sorted by service and operation.
+        operations: What each operation does, by its ref, sorted by service and operation; then
+            the clients.
         callees_first: All refs, each after those that it calls.
         roots: The operations at which traces begin, with weights that add up to 1.
+        clients: Which of the operations are the caller's side of a call.
     """
 
     operations: Mapping[str, Effective]
     callees_first: tuple[str, ...]
     roots: Mapping[str, float]
+    clients: Mapping[str, Client]
+
+    def counted_as(self, ref: str) -> str:
+        """Return what the spans of *ref* are counted under."""
+        return self.clients[ref].edge if ref in self.clients else ref
 
 
 def wire(topology: Topology, active: Active) -> Wiring:
     """Return the wiring of *topology* while *active*."""
-    operations = {
+    single = {
         ref: scenarios.effective(topology, ref, active) for ref in linking.operations(topology)
     }
+    operations, clients = pair(topology, single)
     callees = {ref: {call.target for _, call in each.calls} for ref, each in operations.items()}
     roots = scenarios.roots(topology, active)
     total = sum(roots.values())
@@ -76,6 +85,7 @@ def wire(topology: Topology, active: Active) -> Wiring:
         operations,
         tuple(TopologicalSorter(callees).static_order()),
         {ref: weight / total for ref, weight in roots.items()},
+        clients,
     )
 
 

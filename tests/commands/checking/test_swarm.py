@@ -93,7 +93,7 @@ def test_rare_corners_are_visited_that_chance_alone_hardly_finds() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(topologies())
+@given(topologies(paired=True))
 def test_no_swarm_is_beyond_the_bounds(drawn: Topology) -> None:
     found = explore(drawn, (), DRAW, samples=40)
     bound = bounds(wire(drawn, ()))

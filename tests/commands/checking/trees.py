@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from motel_locust.engine import scenarios
+from motel_locust.topology import linking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,10 @@ class FullTree:
     """The trace in which every call is made and every attempt but the last fails."""
 
     ref: str
+    """Of an operation, or who calls whom."""
     children: list[FullTree] = field(default_factory=list)
+    edge: bool = False
+    """Whether it is the caller's side of a call."""
 
     @classmethod
     def of(cls, topology: Topology, ref: str, active: Active = ()) -> FullTree:
@@ -36,7 +40,9 @@ class FullTree:
         for _, call in scenarios.effective(topology, ref, active).calls:
             for _ in range(max(call.count, 1)):
                 for _ in range(1 + call.retries):
-                    tree.children.append(cls.of(topology, call.target, active))
+                    child = cls.of(topology, call.target, active)
+                    edge = edge_of(topology, ref, call)
+                    tree.children.append(cls(edge, [child], edge=True) if edge else child)
         return tree
 
     @property
@@ -46,6 +52,16 @@ class FullTree:
     @property
     def depth(self) -> int:
         return max((1 + child.depth for child in self.children), default=0)
+
+
+def edge_of(topology: Topology, ref: str, call: Call) -> str:
+    """Return who calls whom where *call* of *ref* makes a pair of spans, else nothing."""
+    places = linking.operations(topology)
+    caller, callee = places[ref][0], places[call.target][0]
+    message = call.detached or call.producer
+    if topology.spans == "single" or (caller == callee and not message):
+        return ""
+    return f"{caller} -> {call.target}"
 
 
 class Outcomes:
@@ -65,17 +81,17 @@ class Outcomes:
             ways = {(broken, ((ref, 1),)): chance}
             for _, call in effective.calls:
                 if call.condition is None or (call.condition == "on-error") == broken:
-                    ways = dict(self._made(ways, call))
+                    ways = dict(self._made(ways, call, edge_of(self._topology, ref, call)))
             for way, probability in ways.items():
                 found[way] += probability
         return dict(found)
 
     def _made(
-        self, ways: dict[tuple[bool, Counts], Fraction], call: Call
+        self, ways: dict[tuple[bool, Counts], Fraction], call: Call, edge: str
     ) -> Iterator[tuple[tuple[bool, Counts], Fraction]]:
         """Go on from *ways* with *call*, made or not."""
         probability = Fraction(call.probability)
-        repetition = self._repetition(call)
+        repetition = self._repetition(call, edge)
         after: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
         for (failed, counts), chance in ways.items():
             after[failed, counts] += chance * (1 - probability)
@@ -86,7 +102,7 @@ class Outcomes:
             after[way] += chance
         yield from after.items()
 
-    def _repetition(self, call: Call) -> dict[tuple[bool, Counts], Fraction]:
+    def _repetition(self, call: Call, edge: str) -> dict[tuple[bool, Counts], Fraction]:
         """All ways in which one repetition of *call* can go, further attempts included."""
         attempt = self.of(call.target)
         open_ways = {(False, ()): Fraction(1)}
@@ -96,6 +112,8 @@ class Outcomes:
             for (_, before), chance in open_ways.items():
                 for (failed, counts), probability in attempt.items():
                     way = (failed, _added(before, counts))
+                    if edge:
+                        way = (failed, _added(way[1], ((edge, 1),)))
                     last = number == call.retries
                     (following if failed and not last else done)[way] += chance * probability
             open_ways = dict(following)
