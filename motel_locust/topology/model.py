@@ -129,8 +129,7 @@ class Topology(Part):
     scenarios: Annotated[tuple[Scenario, ...], BeforeValidator(items_of)] = ()
     """What changes for a while."""
     spans: Annotated[SpanStyle, one_of(SpanStyle), EMPTY_IS_UNSET] = "single"
-    """How a call to another service shows: as one span of the callee, or as a pair, one on each
-    side."""
+    """Whether a call to another service is one span, or a pair of them, one on each side."""
     network: kinds.DurationDistribution | None = None
     """With paired spans, how long the network takes for a call, both ways together; unset, 1ms."""
 
