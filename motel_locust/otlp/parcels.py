@@ -148,8 +148,7 @@ class BatchEncoder(Generic[ColumnsT]):
 
     def _block(self, columns: ColumnsT, trace_id: NDArray[np.void]) -> Block:
         encoded = self._encoder(columns.shape).encode(columns, trace_id)
-        offsets = np.concatenate(([0], encoded.ends))
-        return Block(columns.shape.owner, columns.trace, encoded.content, offsets)
+        return Block(columns.shape.owner, columns.trace, encoded.content, encoded.offsets)
 
     def _encoder(self, shape: Owned) -> RowEncoder[ColumnsT]:
         # By identity, since Python takes True for 1 and -0.0 for 0.0 when it compares shapes. An
