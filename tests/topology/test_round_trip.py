@@ -103,6 +103,7 @@ calls = st.one_of(
             "timeout": durations,
             "retries": st.integers(1, 3),
             "producer": st.booleans(),
+            "network": distributions,
         },
     ),
     parts({"target": st.just("leaf.work"), "async": st.just(True)}),
@@ -181,7 +182,11 @@ topologies = parts(
         ),
         "traffic": traffics,
     },
-    {"scenarios": st.lists(scenarios, max_size=2)},
+    {
+        "scenarios": st.lists(scenarios, max_size=2),
+        "spans": st.sampled_from(["single", "paired"]),
+        "network": distributions,
+    },
 ).map(Topology.model_validate)
 
 
