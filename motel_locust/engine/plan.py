@@ -81,8 +81,9 @@ class CallPlan:
 class OperationPlan:
     """What a visit needs to know of an operation, or of one of its variants.
 
-    ``keys`` uint64[purposes, 1] gives a span its words: first the ``gates`` of the calls, which all
-    variants have alike, then rows ``duration_word`` and ``error_word``; what needs no draw has none.
+    ``keys`` uint64[purposes, 1] gives a span its words: first the ``gates`` of the calls, which are
+    the same for all variants, then rows ``duration_word`` and ``error_word``; what needs no draw
+    has none.
     """
 
     def __init__(
