@@ -99,7 +99,14 @@ def pair(
                 limit_ns=call.timeout,
             )
             calls.append((name, call.model_copy(update={"target": own, "timeout": None})))
-        found[ref] = replace(effective, calls=tuple(calls))
+        found[ref] = replace(
+            effective,
+            calls=tuple(calls),
+            variants=tuple(
+                replace(each, effective=replace(each.effective, calls=tuple(calls)))
+                for each in effective.variants
+            ),
+        )
     return found, clients
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Call,
         DurationDistribution,
         Operation,
+        Override,
         PercentileDistribution,
         Topology,
     )
@@ -29,11 +30,11 @@ def longest_likely_ns(topology: Topology) -> dict[str, int]:
         ref: topology.services[service].operations[name] for ref, (service, name) in places.items()
     }
     calls = {ref: list(operation.calls) for ref, operation in operations.items()}
-    durations = {ref: [operation.duration] for ref, operation in operations.items()}
+    durations = {ref: _durations(operation) for ref, operation in operations.items()}
     for scenario in topology.scenarios:
         for key, override in scenario.override.items():
-            if override.duration is not None:
-                durations[key].append(override.duration)
+            if key in durations:
+                durations[key] += _durations(override)
     longest: dict[str, int] = {}
     order = TopologicalSorter({ref: {call.target for call in calls[ref]} for ref in calls})
     for ref in order.static_order():
@@ -47,6 +48,14 @@ def longest_likely_ns(topology: Topology) -> dict[str, int]:
                 answers_ns[-1] += int(pairing.network(topology, call).at(_DEVIATIONS))
         longest[ref] = own_ns + _waiting_ns(operation, answers_ns)
     return longest
+
+
+def _durations(
+    owner: Operation | Override,
+) -> list[DurationDistribution | PercentileDistribution]:
+    """Return those that *owner* and its variants name."""
+    given = [owner.duration, *(variant.duration for variant in owner.variants.values())]
+    return [each for each in given if each is not None]
 
 
 def _own_ns(

@@ -123,7 +123,10 @@ class Collector:
             exporters[name] = self._writer(signal) if exporter == "file" else {}
             pipelines[signal] = {"receivers": ["otlp"], "exporters": [name]}
         if self._span_metrics:
-            connectors["spanmetrics"] = {"metrics_flush_interval": "200ms"}
+            connectors["spanmetrics"] = {
+                "metrics_flush_interval": "200ms",
+                "dimensions": [{"name": "synth.variant"}],
+            }
             exporters["file/spanmetrics"] = self._writer("spanmetrics")
             pipelines["traces"]["exporters"].append("spanmetrics")
             pipelines["metrics/spans"] = {

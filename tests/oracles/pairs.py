@@ -23,7 +23,7 @@ SIDES = (Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_PRODUCER)
 """The kinds that no other spans have where spans come in pairs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SideRules(Rules):
     """The caller's side of *call*; its name and operation are the caller's."""
 
@@ -54,10 +54,12 @@ def to_sides(rules: Mapping[tuple[str, str], Rules]) -> dict[tuple[str, str], Ru
             return call
         return call.model_copy(update={"target": edge(caller.service_name, call.target)})
 
-    return {
-        place: replace(each, calls=tuple(led(each, call) for call in each.calls))
-        for place, each in rules.items()
-    }
+    found = {}
+    for place, each in rules.items():
+        calls = tuple(led(each, call) for call in each.calls)
+        variants = {name: replace(other, calls=calls) for name, other in each.variants.items()}
+        found[place] = replace(each, calls=calls, variants=variants)
+    return found
 
 
 def side(

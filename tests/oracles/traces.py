@@ -127,6 +127,10 @@ class _Judging:
                 ref = pairs.edge_of(span, each.service)
             if rules is None:
                 return f"no operation {span.name!r} in service {each.service!r}"
+            variant = contents.variant(span)
+            if variant is not None and variant not in rules.variants:
+                return f"no variant {variant!r} of {rules.ref}"
+            rules = rules.variants.get(variant, rules)
             visits[span.span_id] = Visit(
                 ref,
                 span.start_time_unix_nano,
@@ -165,6 +169,7 @@ class _Judging:
             met += 1
             rules = visit.rules
             baggage = {**inherited, **rules.service.baggage, **rules.operation.baggage}
+            baggage |= rules.baggage
             faults = [
                 *contents.attribute_faults(
                     visit.span,
@@ -179,6 +184,11 @@ class _Judging:
                 ),
                 *contents.status_faults(visit.span),
             ]
+            if not visit.rejection and visit.ref == rules.ref:
+                plain = self._rules[active][rules.service_name, rules.name]
+                possible = plain.variants_for(inherited)
+                if rules.variant not in possible:
+                    faults.append(f"variant {rules.variant!r}, not of {possible}")
             kind = wanted_kinds.get(visit.span.span_id)
             if kind is not None and visit.span.kind != kind:
                 faults.append(f"kind {visit.span.kind}, not {kind}")

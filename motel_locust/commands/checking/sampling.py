@@ -18,7 +18,7 @@ from motel_locust.engine.engine import Engine
 from motel_locust.otlp.spans import SpanEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -124,19 +124,20 @@ def late_share(
     draw: Draw,
     *,
     ref: str,
+    baggage: Mapping[str, str],
     timeout_ns: int,
     traces: int,
     network: DurationDistribution | PercentileDistribution,
 ) -> float:
     """Return how many of *traces* requests to *ref* go well but take over *timeout_ns*: 0 to 1.
 
-    What lies below a request depends neither on its caller nor on its time, so these are traces
-    that begin there; the *network* takes its time besides.
+    What lies below a request depends neither on its caller, but for the *baggage* that it brings,
+    nor on its time, so these are traces that begin there; the *network* takes its time besides.
     """
     late = 0.0
-    for batch in _batches(hold(topology, active, begin_at=ref), draw, traces):
+    for batch in _batches(hold(topology, active, begin_at=ref, bringing=baggage), draw, traces):
         for columns in batch.columns:
-            if columns.parent_id is None:
+            if columns.shape.ref == ref:
                 took_ns = (columns.end_ns - columns.start_ns)[~columns.failed]
                 over = took_ns > timeout_ns
                 late += int(np.count_nonzero(over))

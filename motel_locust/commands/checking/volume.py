@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motel_locust.commands.checking.bounds import bounds
-from motel_locust.commands.checking.expectation import Estimate, Expectation, expect
+from motel_locust.commands.checking.expectation import Estimate, Expectation, LateShare, expect
 from motel_locust.commands.checking.sampling import late_share, sample, tell_nobody
 from motel_locust.commands.checking.sets import ScenarioSet, wire
 from motel_locust.commands.checking.sizes import Spread, spread
@@ -18,7 +18,7 @@ from motel_locust.topology import linking
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from motel_locust.commands.checking.expectation import Durations, LateShare
+    from motel_locust.commands.checking.expectation import Durations
     from motel_locust.commands.checking.rates import Stretch
     from motel_locust.commands.checking.sampling import Draw, Sample
     from motel_locust.engine.scenarios import Active
@@ -160,21 +160,22 @@ def peak(stretches: Iterable[Stretch], volumes: Mapping[Active, Volume]) -> Peak
 
 
 def _late_shares(topology: Topology, active: Active, draw: Draw, traces: int) -> LateShare:
-    known: dict[tuple[str, int, Durations], float] = {}
+    known: dict[tuple[object, ...], float] = {}
 
-    def share(ref: str, timeout_ns: int, network: Durations) -> float:
-        made = (ref, timeout_ns, network)
-        if made not in known:
-            known[made] = late_share(
+    def share(ref: str, baggage: Mapping[str, str], timeout_ns: int, network: Durations) -> float:
+        key = (ref, frozenset(baggage.items()), timeout_ns, network)
+        if key not in known:
+            known[key] = late_share(
                 topology,
                 active,
                 draw,
                 ref=ref,
+                baggage=baggage,
                 timeout_ns=timeout_ns,
                 traces=traces,
                 network=network,
             )
-        return known[made]
+        return known[key]
 
     return share
 

@@ -135,6 +135,7 @@ def test_a_slow_success_is_late_and_a_slow_failure_is_none() -> None:
             (),
             draw,
             ref="s.top",
+            baggage={},
             timeout_ns=timeout_ns,
             traces=traces,
             network=DurationDistribution(mean_ns, deviation_ns),
