@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 
 from motel_locust.commands.checking.expectation import Estimate, Expectation, expect
 from motel_locust.commands.checking.sampling import Draw, Sample, late_share, sample
-from motel_locust.commands.checking.sets import scenario_sets, wire
+from motel_locust.commands.checking.sets import Wiring, scenario_sets, wire
 from motel_locust.engine.scenarios import Active
 from motel_locust.topology import linking
 from motel_locust.topology.model import Topology
@@ -183,6 +183,47 @@ def test_the_callers_side_is_late_when_callee_and_network_are(network: str, exac
     seen = found.seen["a -> b.leaf"]
     assert seen.errors / seen.spans == pytest.approx(share, abs=4 * (share / 4000) ** 0.5)
     assert expected.calls == {("a.top", "b.leaf"): Estimate(1.0)}
+
+
+REGIONS = {"us": {"weight": 3, "baggage": {"region": "us"}}, "eu": {"baggage": {"region": "eu"}}}
+
+
+def regions(load: dict[str, Any], read: dict[str, Any]) -> Wiring:
+    """Return an operation that chooses between two regions, and two others below it."""
+    operations = {
+        "get": {"duration": "1ms", "variants": REGIONS, "calls": [{"target": "s.load", **load}]},
+        "load": {"duration": "1ms", "calls": [{"target": "s.read", "timeout": "20ms"}]},
+        "read": {"duration": "9ms +/- 1ms", **read},
+    }
+    return wire(topology({"s": {"operations": operations}}), ())
+
+
+def test_what_a_variant_changes_counts_as_often_as_it_is_chosen() -> None:
+    far = {"when": {"region": "eu"}, "duration": "20ms +/- 1ms", "error_rate": "10%"}
+    found = expect(regions({"retries": 1}, {"variants": {"far": far}}), never_late)
+    fails = 1 - 0.9 * 0.5
+    loads = 0.75 + 0.25 * (1 + fails)
+    assert found.spans["s.load"].value == pytest.approx(loads)
+    assert found.calls["s.get", "s.load"].value == pytest.approx(loads)
+    # Retries follow failures, so the slow region has more than its share of what lies below.
+    assert found.errors["s.read"].value == pytest.approx(0.25 * (1 + fails) * 0.1 / loads)
+    assert found.errors["s.load"].value == pytest.approx(0.25 * (1 + fails) * fails / loads)
+    assert found.errors["s.get"].value == pytest.approx(0.25 * fails**2, rel=1e-5)
+    assert all(each.exact for each in (*found.spans.values(), *found.errors.values()))
+
+
+def test_lateness_is_sampled_for_each_baggage_that_decides() -> None:
+    asked = []
+
+    def late(ref: str, baggage: Mapping[str, str], timeout_ns: int, network: Durations) -> float:
+        asked.append((ref, dict(baggage), timeout_ns))
+        return 0.5 if baggage == {"region": "eu"} else 0.0
+
+    far = {"far": {"when": {"region": "eu"}, "duration": "10ms"}}
+    found = expect(regions({"timeout": "15ms"}, {"variants": far}), late)
+    wanted = [("s.load", {"region": region}, 15_000_000) for region in ("eu", "us")]
+    assert sorted(asked, key=repr) == wanted
+    assert (found.errors["s.get"].value, found.errors["s.get"].exact) == (0.125, False)
 
 
 def test_failures_that_nobody_waits_for_harm_nobody() -> None:
