@@ -167,6 +167,7 @@ def test_what_a_request_brings_decides_on_what_lies_below() -> None:
             baggage={"region": region},
             timeout_ns=40_000_000,
             traces=500,
+            network=DurationDistribution(0),
         )
         for region in ("eu", "us")
     }
