@@ -101,10 +101,9 @@ class ExponentialCounts:
         index = octaves.indexes(sizes)
         place = (index >> self._shift[slot]) - windows.first[slot]
         # Without a sign, what lies before a window is large too.
-        outside = (place.view(np.uint64) >= self._size).nonzero()[0]
-        if outside.size:
-            slots, low, high = _reach(_some(slot, outside), index[outside])
-            self._make_room(windows, slots, low, high)
+        if (place.view(np.uint64) >= self._size).any():
+            # Of all rows: what lies within a window now may not when it has moved.
+            self._make_room(windows, *_reach(slot, index))
             place = (index >> self._shift[slot]) - windows.first[slot]
         windows.add(slot, place)
 

@@ -68,6 +68,25 @@ def test_the_sdk_counts_the_same(
             assert plain(counts, slot) == aggregated(values, *limit)
 
 
+@pytest.mark.parametrize("slots", [1, SLOTS])
+@pytest.mark.parametrize("limit", [(160, 20), (20, 20), (2, 20)])
+def test_a_window_moves_for_all_that_comes_together(slots: int, limit: tuple[int, int]) -> None:
+    """What lies in a window when others make it move may lie outside of it then."""
+    generator = np.random.Generator(np.random.PCG64(3))
+    spreads = [0, 1e-7, 1e-6, 1e-4, 0.01, 0.1, 0.3, 0.5, 1, 1.5, 2, 3]
+    batches = [
+        [
+            (place % slots, value)
+            for place, value in enumerate(generator.lognormal(0.1, spread, 60).tolist())
+        ]
+        for spread in spreads
+    ]
+    counts = counted(batches, *limit)
+    for slot in range(slots):
+        values = [value for batch in batches for each, value in batch if each == slot]
+        assert plain(counts, slot) == aggregated(values, *limit)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(measurements, min_size=1, max_size=4), limits)
 def test_what_is_folded_counts_for_another(
