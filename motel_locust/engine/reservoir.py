@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from motel_locust.engine.released import Released
     from motel_locust.engine.series import Slots
-
-_Columns: TypeAlias = "tuple[NDArray[Any], ...]"
-"""Measurements: span id, time, steps and trace id."""
 
 MOST_SHOWN: Final = 20
 """Of one series and interval, or as many as it may have buckets if these are fewer:
@@ -40,40 +37,45 @@ class Reservoir(Examples):
         while rows.size:
             some, rows = rows[:_TOGETHER], rows[_TOGETHER:]
             slot = np.full(some.size, cell) if isinstance(cell, int) else cell[some]
-            ones = np.ones(some.size, np.int64)
-            found = ones if steps is None else steps[some]
-            self._take(
-                slot, (spans.span_id[some], spans.end_ns[some], found, spans.trace_ids(some))
-            )
+            cells, place = self._make_room(slot, spans.span_id[some])
+            admitted = some[place]
+            self.span_id[cells] = spans.span_id[admitted]
+            self.time_ns[cells] = spans.end_ns[admitted]
+            self.steps[cells] = 1 if steps is None else steps[admitted]
+            self.trace_id[cells] = spans.trace_ids(admitted)
             rows = rows[spans.span_id[rows] < last[cell if isinstance(cell, int) else cell[rows]]]
 
     def fold(self, slots: NDArray[np.int64], into: int) -> None:
         """Let *into* consider the examples of *slots*; these have none then."""
-        cells = self._cells(slots)
-        cells = cells[self.span_id[cells] != NO_SPAN]
-        self._take(np.full(cells.size, into), self._at(cells))
-        self.span_id[self._cells(slots)] = NO_SPAN
+        given = self._cells(slots)
+        given = given[self.span_id[given] != NO_SPAN]
+        cells, place = self._make_room(np.full(given.size, into), self.span_id[given])
+        for column in self._columns():
+            column[cells] = column[given[place]]
+        self.span_id[given] = NO_SPAN
 
-    def _take(self, slot: NDArray[np.int64], measurements: _Columns) -> None:
-        """Put *measurements*, each of a *slot*, among those there; of each slot the least stay."""
+    def _make_room(
+        self, slot: NDArray[np.int64], span_id: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Keep of each slot only what is among the least together with *span_id*.
+
+        Return the cells that are free then, and which of *span_id* belong there.
+        """
         cells = self._cells(np.unique(slot))
         owner = np.concatenate((cells // self.width, slot))
-        together = [
-            np.concatenate(both) for both in zip(self._at(cells), measurements, strict=True)
-        ]
-        order = np.lexsort((together[0], owner))
-        # Every slot has as many of them as it has cells, or more.
+        order = np.lexsort((np.concatenate((self.span_id[cells], span_id)), owner))
+        # Every slot has as many entries as it has cells, or more.
         begins = owner[order].searchsorted(owner[: cells.size : self.width])
-        stay = order[(begins[:, np.newaxis] + np.arange(self.width)).ravel()]
-        for column, found in zip(self._columns(), together, strict=True):
-            column[cells] = found[stay]
+        least = order[(begins[:, np.newaxis] + np.arange(self.width)).ravel()]
+        new = least >= cells.size
+        kept = cells[least[~new]]
+        for column in self._columns():
+            column[cells[~new]] = column[kept]
+        return cells[new], least[new] - cells.size
 
     def _cells(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return all cells of *slots*."""
         return (slots[:, np.newaxis] * self.width + np.arange(self.width)).ravel()
 
-    def _at(self, cells: NDArray[np.int64]) -> _Columns:
-        return tuple(column[cells] for column in self._columns())
-
-    def _columns(self) -> _Columns:
+    def _columns(self) -> tuple[NDArray[Any], ...]:
         return self.span_id, self.time_ns, self.steps, self.trace_id

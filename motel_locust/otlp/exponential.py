@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.proto.metrics.v1.metrics_pb2 import ExponentialHistogramDataPoint
 
-from motel_locust.otlp.wire import field_tag, packed_varints, varint
+from motel_locust.otlp.wire import enclosed, field_tag, packed_varints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +45,7 @@ def _side(tag: bytes, stretches: Stretches) -> Iterator[bytes]:
             continue
         counts = packed_varints(stretches.count[start:stop], offsets[begin : end + 1] - start)
         for index, packed in zip(first[begin:end], counts, strict=True):
-            content = _offset(index) + _COUNTS + varint(len(packed)) + packed
-            yield tag + varint(len(content)) + content if packed else b""
+            yield enclosed(tag, _offset(index) + enclosed(_COUNTS, packed)) if packed else b""
 
 
 @lru_cache(maxsize=1024)

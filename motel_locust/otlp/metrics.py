@@ -8,7 +8,6 @@ stamped; the attributes of a series stay the same, so they are encoded once.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -33,7 +32,7 @@ from motel_locust.otlp.attributes import head, key_values, message_field
 from motel_locust.otlp.exponential import encode_buckets
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, Parcel
 from motel_locust.otlp.segments import Column, Stamp
-from motel_locust.otlp.wire import field_tag, varint
+from motel_locust.otlp.wire import enclosed, field_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -160,7 +159,9 @@ class _InstrumentEncoder:
 
     def _enclosed(self, points: Sequence[bytes]) -> bytes:
         """Return the ``metrics`` field with *points*."""
-        return _field(_METRIC, self._metric + _field(self._kind, b"".join((self._head, *points))))
+        return enclosed(
+            _METRIC, self._metric + enclosed(self._kind, b"".join((self._head, *points)))
+        )
 
     def _messages(self, columns: PointColumns) -> Iterator[bytes]:
         """Yield the ``data_points`` field of each point."""
@@ -181,7 +182,7 @@ class _InstrumentEncoder:
             frame = [found.time_ns, found.value, found.span_id, found.trace_id]
             shown = _rows(exemplar, frame, np.bincount(found.point, minlength=len(fixed)))
         for attributes, *rest in zip(columns.attributes, fixed, buckets, shown, strict=True):
-            yield _field(self._point, b"".join((self._encoded(attributes), *rest)))
+            yield enclosed(self._point, b"".join((self._encoded(attributes), *rest)))
 
     def _encoded(self, attributes: AttributeSet) -> bytes:
         found = self._attributes.get(attributes)
@@ -292,16 +293,6 @@ def _rows(
     ends = rows.cumsum() * width
     starts = (ends - rows * width).tolist()
     return [content[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
-
-
-def _field(tag: bytes, content: bytes) -> bytes:
-    return tag + _length(len(content)) + content
-
-
-@lru_cache(maxsize=1024)
-def _length(length: int) -> bytes:
-    """Return *length* as a varint; the points of an instrument have few different ones."""
-    return varint(length)
 
 
 _METRIC: Final = field_tag(ScopeMetrics(metrics=[Metric()]))

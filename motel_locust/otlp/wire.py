@@ -6,7 +6,7 @@ Items of one width are void items, ``V5[rows]``: NumPy moves them as they are, w
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,6 +39,17 @@ def varint(value: int) -> bytes:
     """Return the shortest varint of *value*, an int64 or a length."""
     rest, width = value % 2**64, varint_width(value)
     return bytes(rest >> 7 * i & 127 | 128 * (i < width - 1) for i in range(width))
+
+
+def enclosed(tag: bytes, content: bytes) -> bytes:
+    """Return the field *tag* with *content*, an embedded message or packed numbers."""
+    return tag + _length(len(content)) + content
+
+
+@lru_cache(maxsize=1024)
+def _length(length: int) -> bytes:
+    """Return *length* as a varint; the points of an instrument have few different ones."""
+    return varint(length)
 
 
 VARINT_STEPS = np.array([1 << 7 * width for width in range(1, 10)], np.uint64)

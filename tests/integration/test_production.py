@@ -53,7 +53,7 @@ def arrived(tmp_path_factory: pytest.TempPathFactory, otelcol: Path) -> Iterator
         finished = locusts.run(
             *("--topology", PRODUCTION, "--host", collector.endpoint, "--headless"),
             *("--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", f"{SECONDS}s"),
-            *("--rate", "1000/s", "--seed", "1"),
+            *("--rate", "900/s", "--seed", "1"),
             *("--signals", "traces,metrics", "--metrics-interval", "1s"),
         )
         collector.wait_for_span_metrics()

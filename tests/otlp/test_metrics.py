@@ -121,8 +121,11 @@ def point_columns(draw: st.DrawFn, shape: MetricShape) -> PointColumns:
     )
 
 
+# All of a service come together, as in a file.
 points_strategy = st.lists(metric_shapes().flatmap(point_columns), max_size=4).map(
-    lambda columns: MetricPoints(TIME_NS, tuple(columns))
+    lambda columns: MetricPoints(
+        TIME_NS, tuple(sorted(columns, key=lambda each: each.shape.service))
+    )
 )
 
 
