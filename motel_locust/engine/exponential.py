@@ -7,6 +7,7 @@ their order nor batches leave a trace. Shape words as in :mod:`~motel_locust.eng
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.series import Slots
+
+_LARGEST: Final = sys.float_info.max
 
 # Where the buckets of a slot without measurements begin: far beyond all indexes, at any scale.
 _NOWHERE: Final = 1 << 62
@@ -46,8 +49,11 @@ class ExponentialCounts:
         self._negative = _Windows(self._slots, self._size)
 
     def add(self, slot: Slots, values: NDArray[np.float64]) -> None:
-        """Count *values*, float64[rows], at least one."""
-        if values.min() > 0:
+        """Count *values*, float64[rows], at least one; infinite ones as the largest there are."""
+        least, greatest = values.min(), values.max()
+        if max(-least, greatest) > _LARGEST:
+            values = np.clip(values, -_LARGEST, _LARGEST)
+        if least > 0:
             self._count(self._positive, slot, values)
             return
         for windows, sizes in ((self._positive, values), (self._negative, -values)):

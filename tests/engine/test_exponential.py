@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,6 +110,15 @@ def test_after_it_was_cleared_nothing_is_left(
     counts = counted([batch], *limit)
     counts.clear()
     assert [plain(counts, slot) for slot in range(SLOTS)] == [NOTHING] * SLOTS
+
+
+def test_infinite_values_lie_in_the_outermost_buckets() -> None:
+    largest = sys.float_info.max
+    for values in ([np.inf, 1.0], [np.inf, -np.inf, 3.0]):
+        found = plain(counted([[(0, value) for value in values]], 160, 20), 0)
+        finite = [min(max(value, -largest), largest) for value in values]
+        assert found == plain(counted([[(0, value) for value in finite]], 160, 20), 0)
+        assert found.scale >= -3
 
 
 def beside(bound: int) -> list[float]:
