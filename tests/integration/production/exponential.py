@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from tests.integration.collected import resource_text
 from tests.integration.production.arrived import Statistic, duration_ns
 from tests.oracles.aggregation import aggregated
 from tests.oracles.contents import plain
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from motel_locust.topology.model import Metric
+    from tests.integration.collected import CollectedMetric, CollectedSpan
     from tests.integration.production.arrived import Arrived
 
 UNIT_NS = {"s": 1e9, "ms": 1e6, "us": 1e3}
@@ -22,16 +25,17 @@ def statistics(arrived: Arrived) -> Iterator[Statistic]:
     known = {each.span.span_id for each in arrived.spans}
     for service, operations, metric in measured(arrived):
         points = last_points(arrived, service, metric.name)
-        yield Statistic(f"{metric.name}: series", len(points), len(operations))
-        for operation, point in points.items():
-            values = [
-                duration_ns(each) / UNIT_NS[metric.unit]
-                for each in arrived.by_operation[f"{service}.{operation}"]
-            ]
-            if metric.unit == "us":
-                values = [float(int(value)) for value in values]
+        taken = defaultdict(list)
+        for operation in operations:
+            for each in arrived.by_operation[f"{service}.{operation}"]:
+                value = duration_ns(each) / UNIT_NS[metric.unit]
+                value = float(int(value)) if metric.unit == "us" else value
+                taken[instance(each), operation].append(value)
+        yield Statistic(f"{metric.name}: series", len(points), len(taken))
+        for series, values in taken.items():
+            point = points[series]
             sdk = aggregated(values, metric.max_size, metric.max_scale)
-            label = f"{metric.name} of {operation}"
+            label = f"{metric.name} of {' '.join(series)}"
             yield Statistic(f"{label}: count", point.count, len(values))
             yield Statistic(f"{label}: scale", point.scale, sdk.scale)
             yield Statistic(f"{label}: zeros", point.zero_count, sdk.zeros)
@@ -54,11 +58,15 @@ def measured(arrived: Arrived) -> Iterator[tuple[str, list[str], Metric]]:
                     yield service, operations, metric
 
 
-def last_points(arrived: Arrived, service: str, name: str) -> dict[str, Any]:
-    """The last point of each operation's series."""
+def last_points(arrived: Arrived, service: str, name: str) -> dict[tuple[str, str], Any]:
+    """The last point of each series, by the service's instance and the operation."""
     return {
-        str(plain(point.attributes)["operation.name"]): point
+        (instance(each), str(plain(point.attributes)["operation.name"])): point
         for each in arrived.metrics
         if each.service == service and each.metric.name == name
         for point in each.points
     }
+
+
+def instance(each: CollectedSpan | CollectedMetric) -> str:
+    return resource_text(each.resource, "service.instance.id")

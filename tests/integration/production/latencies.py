@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.integration.production.arrived import Arrived
 
 DIMENSIONS = ("payment.method",)
-"""Attributes by which the connector is to tell spans of one operation apart."""
+"""Attributes of spans or resources by which the connector is to tell an operation's spans apart."""
 
 Key = tuple[str, ...]
 """Service, operation, and what the spans have of the dimensions."""
@@ -47,16 +47,24 @@ def statistics(arrived: Arrived) -> Iterator[Statistic]:
 
 
 def key_of(each: CollectedSpan) -> Key:
-    found = plain(each.span.attributes)
-    dimensions = (str(found.get(key, "")) for key in DIMENSIONS)
-    return each.service, each.span.name, *dimensions
+    return each.service, each.span.name, *(dimension(each, key) for key in DIMENSIONS)
+
+
+def dimension(each: CollectedSpan, key: str) -> str:
+    """What the span or else its resource has of an attribute; empty if neither has it."""
+    for attributes in (each.span.attributes, each.resource.attributes):
+        for attribute in attributes:
+            if attribute.key == key:
+                return str(plain([attribute])[key])
+    return ""
 
 
 def last_points(arrived: Arrived) -> list[tuple[str, Any]]:
     """The last point of each series of the connector's histogram, with its service."""
-    series: dict[tuple[str, str], Any] = {}
+    series: dict[tuple[str, str], tuple[str, Any]] = {}
     for each in arrived.span_metrics:
         if each.metric.HasField("histogram"):
             for point in each.points:
-                series[each.service, str(sorted(map(str, point.attributes)))] = point
-    return [(service, point) for (service, _), point in series.items()]
+                key = (str(each.resource), str(sorted(map(str, point.attributes))))
+                series[key] = each.service, point
+    return list(series.values())
