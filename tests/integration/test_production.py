@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Judge = Callable[[Arrived], Iterator[Statistic]]
 
 PRODUCTION = ROOT / "topologies" / "production.yaml"
-USERS, SECONDS = 10, 4
+USERS, SECONDS = 10, 5
 
 JUDGES: dict[str, tuple[Judge, int]] = {
     "percentiles": (percentiles.statistics, 15),
