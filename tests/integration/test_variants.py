@@ -26,7 +26,7 @@ Series = tuple[str, str | None]
 def test_shares_and_latencies_of_variants(
     locust: Locusts, collector: Callable[..., Collector]
 ) -> None:
-    sink = collector(metrics=True, span_metrics=True)
+    sink = collector(metrics=True, span_metrics=True, dimensions=["synth.variant"])
     finished = locust.run(
         *("--topology", EXAMPLE, "--host", sink.endpoint, "--headless", "--rate", "10000/s"),
         *("--users", "1", "--run-time", "5s", "--seed", "1"),
