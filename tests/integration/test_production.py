@@ -13,7 +13,7 @@ from tests.integration.child import ROOT
 from tests.integration.collected import CollectedSpan
 from tests.integration.collector import Collector
 from tests.integration.locust_runs import Locusts
-from tests.integration.production import exponential, latencies, percentiles
+from tests.integration.production import exponential, latencies, pairs, percentiles
 from tests.integration.production.arrived import Arrived
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ USERS, SECONDS = 10, 5
 JUDGES: dict[str, tuple[Judge, int]] = {
     "percentiles": (percentiles.statistics, 15),
     "latencies": (latencies.statistics, 60),
+    "pairs": (pairs.statistics, 24),
     "exponential histograms": (exponential.statistics, 200),
 }
 """What is judged, and how many statistics there are at least."""
@@ -53,7 +54,7 @@ def arrived(tmp_path_factory: pytest.TempPathFactory, otelcol: Path) -> Iterator
         finished = locusts.run(
             *("--topology", PRODUCTION, "--host", collector.endpoint, "--headless"),
             *("--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", f"{SECONDS}s"),
-            *("--rate", "900/s", "--seed", "1"),
+            *("--rate", "600/s", "--seed", "1"),
             *("--signals", "traces,metrics", "--metrics-interval", "1s"),
         )
         collector.wait_for_span_metrics()
