@@ -30,6 +30,8 @@ _MASK: Final = WORDS - 1
 _GAMMA: Final = 0x9E3779B97F4A7C15
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
+FACTORS: Final = (_FIRST, _SECOND)
+"""Odd numbers that mix well."""
 _30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
 _1, _32 = np.uint64(1), np.uint64(32)
 _LOW_32: Final = np.uint64(0xFFFFFFFF)

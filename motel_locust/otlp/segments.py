@@ -6,7 +6,7 @@ A segment is built once and then makes a piece from each *frame*: the columns of
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -94,6 +94,10 @@ class Stamp:
         ]
 
 
+MOST_PADDING_BYTES: Final = 1 << 22
+"""Of all entries of a table together."""
+
+
 class Table:
     """One of several byte strings, encoded in advance; or one of each of several lists, fused.
 
@@ -106,7 +110,9 @@ class Table:
         self._radices = [(source, len(texts)) for source, texts in options.items()]
         entries = [b"".join(texts) for texts in product(*options.values())]
         self._sizes = np.array([len(entry) for entry in entries])
-        # The entries of a class are so close in length that what follows covers the difference.
+        # The entries of a class are so close in length that what follows covers the difference,
+        # and so close that many of them do not take much more memory than their bytes.
+        reach = min(reach, MOST_PADDING_BYTES // len(entries))
         shortest: list[int] = []
         for size in np.unique(self._sizes).tolist():
             if not shortest or size - shortest[-1] > reach:
@@ -179,6 +185,32 @@ class ByWidth:
             size[rows] = piece.size
             puts += [put._replace(rows=rows) for put in piece.puts]
         return Piece(size, puts)
+
+
+class Written:
+    """The same bytes on every row, then an item of fixed width that *encode* makes of a column.
+
+    As a `Stamp`, but nothing is kept from batch to batch: such items may be large.
+    """
+
+    def __init__(
+        self,
+        source: int,
+        before: bytes,
+        width: int,
+        encode: Callable[[NDArray[np.int64]], NDArray[np.void]],
+    ) -> None:
+        self._source, self._encode = source, encode
+        self._before = np.frombuffer(before, f"V{len(before)}") if before else None
+        self._start, size = len(before), len(before) + width
+        self.bounds = Bounds(size, size)
+
+    def plan(self, frame: Frame) -> Piece:
+        """Return the piece of the rows of *frame*."""
+        puts = [Put(self._start, self._encode(_column(frame, self._source)))]
+        if self._before is not None:
+            puts.insert(0, Put(0, self._before))
+        return Piece(self.bounds.most, puts)
 
 
 class Prefix:
