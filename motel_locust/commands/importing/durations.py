@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 SD_FLOOR: Final = 0.01
 BEYOND: Final = 10
 """So many values must lie beyond a percentile for it to be written."""
+_LEAST: Final = "p90"
+"""Without it, percentiles tell nothing of a tail."""
 BADLY: Final = 0.1
 """A normal fits badly whose percentile is off by more of itself, if that is no chance."""
+TOLD_APART: Final = 1.01
+"""Quantiles of spectra are less than that off."""
 CERTAIN: Final = 4.0
 """Standard errors that are no chance."""
 
@@ -56,7 +60,7 @@ def by_percentiles(own: Moments, spectra: Spectra, number: int) -> dict[str, str
         for name, quantile in INNER.items()
         if samples * (1 - _NORMAL.cdf(quantile)) >= BEYOND
     }
-    if not quantiles:
+    if _LEAST not in quantiles:
         return {}
     shares = map(_NORMAL.cdf, quantiles.values())
     found = dict(zip(quantiles, spectra.quantiles(number, *shares), strict=True))
@@ -82,7 +86,7 @@ def _apart(found: float, law: tuple[float, float], quantile: float, samples: int
 def _rising(found: Mapping[str, float], least: int, greatest: int) -> dict[str, str]:
     """Return the percentiles *found* and both ends as texts, those that would not rise left out.
 
-    Nothing where the median or all others would be.
+    So are those that cannot be told from the longest. Nothing where the median or all others are.
     """
     texts = {name: figures.duration(value) for name, value in found.items()}
     shortest, longest = figures.duration(least), figures.duration(greatest)
@@ -90,7 +94,7 @@ def _rising(found: Mapping[str, float], least: int, greatest: int) -> dict[str, 
     kept: dict[str, str] = {}
     for name, text in texts.items():
         value = parse_duration(text)
-        if last < value < end:
+        if last < value and value * TOLD_APART < end:
             kept[name], last = text, value
     if found["p50"] < 1 or "p50" not in kept or len(kept) < 2:
         return {}
