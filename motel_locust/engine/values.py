@@ -84,16 +84,15 @@ def _chooser(at: NDArray[np.uint64]) -> Decode:
 
 def _compile_cell(key: str, column: str, table: model.Table) -> Definition:
     """Return the definition of attribute *key*, which has the value in *column* of a row."""
-    values = table.columns[column]
-    options = {value: place for place, value in enumerate(dict.fromkeys(values))}
-    if len(options) == 1:
-        return compile_constant(key, values[0])
-    draw_rows = _drawing_rows(len(values), table.weights)
-    option = np.array([options[value] for value in values])
+    found = table.columns[column]
+    if len(found.options) == 1:
+        return compile_constant(key, found.options[0])
+    draw_rows = _drawing_rows(len(found.rows), table.weights)
+    option = np.array(found.rows)
     # Wherever on a span, its signals included, the same word: so all that it takes is of one row.
     purpose = draws.key("rows", table.name)
     return Definition(
-        columns.Choice(key, tuple(options)), purpose, lambda words: option[draw_rows(words)]
+        columns.Choice(key, found.options), purpose, lambda words: option[draw_rows(words)]
     )
 
 

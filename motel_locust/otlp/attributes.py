@@ -23,7 +23,7 @@ from motel_locust.engine.columns import (
     Spelled,
 )
 from motel_locust.engine.spelling import spell
-from motel_locust.otlp.segments import ByWidth, Column, Enclosed, Stamp, Table, Written
+from motel_locust.otlp.segments import ByWidth, Column, Enclosed, Stamp, Table
 from motel_locust.otlp.wire import (
     LONGEST_PADDED,
     MOST_DIGITS,
@@ -114,7 +114,7 @@ def content_segments(
             case Numbered(key, texts):
                 varying.append(_numbered(owner, key, source, texts))
             case Spelled():
-                varying.append(_spelled(owner, attribute, source))
+                fixed += _spelled(owner, attribute, source)
             case Choice(key, options):
                 choices[source] = _attributes(owner, key, options)
             case Recorded(options):
@@ -206,10 +206,10 @@ def _numbered(owner: Owner, key: str, source: int, texts: Sequence[str]) -> ByWi
     return ByWidth(source, stamps, widths=digit_counts, encode=decimals)
 
 
-def _spelled(owner: Owner, attribute: Spelled, source: int) -> Written:
+def _spelled(owner: Owner, attribute: Spelled, source: int) -> list[Part]:
     sample = "0" * attribute.length
     before = _head(owner, attribute.key, sample, sample.encode())
-    return Written(source, before, attribute.length, partial(spell, attribute))
+    return [before, Column(source, f"V{attribute.length}", partial(spell, attribute))]
 
 
 def _fused(choices: Mapping[int, list[bytes]], *, reach: int) -> Iterator[dict[int, list[bytes]]]:

@@ -181,32 +181,6 @@ class ByWidth:
         return Piece(size, puts)
 
 
-class Written:
-    """The same bytes on every row, then an item of fixed width that *encode* makes of a column.
-
-    As a `Stamp`, but nothing is kept from batch to batch: such items may be large.
-    """
-
-    def __init__(
-        self,
-        source: int,
-        before: bytes,
-        width: int,
-        encode: Callable[[NDArray[np.int64]], NDArray[np.void]],
-    ) -> None:
-        self._source, self._encode = source, encode
-        self._before = np.frombuffer(before, f"V{len(before)}") if before else None
-        self._start, size = len(before), len(before) + width
-        self.bounds = Bounds(size, size)
-
-    def plan(self, frame: Frame) -> Piece:
-        """Return the piece of the rows of *frame*."""
-        puts = [Put(self._start, self._encode(_column(frame, self._source)))]
-        if self._before is not None:
-            puts.insert(0, Put(0, self._before))
-        return Piece(self.bounds.most, puts)
-
-
 class Prefix:
     """Tag and length in front of *content*, an embedded message that differs in length by row.
 

@@ -12,7 +12,7 @@ from motel_locust.engine.records import Elapsed
 from motel_locust.engine.spelling import spell
 from motel_locust.engine.templates import print_duration
 from motel_locust.otlp.pieces import Bounds, Piece, Put
-from motel_locust.otlp.segments import ByWidth, Column, Stamp, Table, Written, bounds_of
+from motel_locust.otlp.segments import ByWidth, Column, Stamp, Table, bounds_of
 from motel_locust.otlp.wire import MOST_DIGITS, decimals, digit_counts
 from motel_locust.topology.scalars import print_float, print_value
 
@@ -60,7 +60,7 @@ def _segments(word: str, part: Shown, *, source: int, reach: int) -> list[Segmen
         case Numbered(_, (before, *others)):
             return [_counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]
         case Spelled(_, length):
-            return [Written(source, word.encode(), length, partial(spell, part))]
+            return [Stamp([word.encode(), Column(source, f"V{length}", partial(spell, part))])]
         case Integer():
             printed = Printed(source, _print_integers)
         case Double():

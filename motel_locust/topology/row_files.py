@@ -21,7 +21,7 @@ from motel_locust.topology.diagnostics import (
 from motel_locust.topology.document import Entries, Scalar, walk
 from motel_locust.topology.sheets import Sheet, parse_sheet
 from motel_locust.topology.sources import read_beside
-from motel_locust.topology.tables import Table, name_of
+from motel_locust.topology.tables import Column, Table, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,10 +104,11 @@ class RowFiles:
         if len(self.mistakes) + len(self.problems) > known:
             return
         chosen = {reference.written["column"] for reference in references}
-        columns = {each: sheet.values(each) for each in sorted(chosen)}
-        if weights is not None:
-            columns = {each: _where(values, weights) for each, values in columns.items()}
+        values = {each: sheet.values(each) for each in sorted(chosen)}
+        if weights is not None and 0 in weights:
+            values = {each: _where(found, weights) for each, found in values.items()}
             weights = _where(weights, weights)
+        columns = {each: Column.of(found) for each, found in values.items()}
         self.tables[name] = Table(name, columns, weights)
 
 

@@ -6,17 +6,16 @@ import csv
 import io
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from motel_locust.topology.diagnostics import Mistake, TopologyError, quoted
 from motel_locust.topology.document import Mark, PlacedMistake
-from motel_locust.topology.pages import Page
+from motel_locust.topology.pages import Page, decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from motel_locust.topology.diagnostics import Diagnostic
     from motel_locust.topology.sources import Source
 
 MOST_ROWS: Final = 100_000
@@ -31,12 +30,13 @@ _INT64: Final = range(-(2**63), 2**63)
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table as it is written: a header, and rows of as many cells.
+    """A table as it is written in the file *name*: a header, and rows of as many cells.
 
     ``lines`` has the line on which each row begins.
     """
 
-    page: Page
+    name: str
+    text: str
     header: tuple[str, ...]
     rows: list[list[str]]
     lines: list[int]
@@ -61,25 +61,29 @@ class Sheet:
         Raises:
             TopologyError: where they are no numbers, negative, or all 0.
         """
-        place = self.header.index(column)
-        problems: list[Diagnostic] = []
         found: list[float] = []
+        wrong: list[tuple[int, Mistake]] = []
         for row, cell in enumerate(self.cells(column)):
             try:
                 found.append(_weight(cell))
             except Mistake as mistake:
-                problems.append(self.page.diagnostic(mistake, self._mark(row, place)))
-        if not problems and not any(found):
-            nothing = Mistake("out-of-range", f"all weights in {quoted(column)} are 0")
-            problems.append(self.page.diagnostic(nothing, Mark(1, 1)))
-        if problems:
-            raise TopologyError(problems[:MOST_TOLD])
+                wrong.append((row, mistake))
+        if not wrong and not any(found):
+            message = f"all weights in {quoted(column)} are 0"
+            raise _told(self.name, self.text, [PlacedMistake("out-of-range", message, Mark(1, 1))])
+        if wrong:
+            place, lines = self.header.index(column), _LINE_BREAK.split(self.text)
+            problems = [
+                PlacedMistake(each.code, str(each), self._mark(row, place, lines))
+                for row, each in wrong[:MOST_TOLD]
+            ]
+            raise _told(self.name, self.text, problems)
         return tuple(found)
 
-    def _mark(self, row: int, place: int) -> Mark:
+    def _mark(self, row: int, place: int, lines: list[str]) -> Mark:
         """Return where a cell is; where its row begins if that is not plain to see."""
         line, cells = self.lines[row], self.rows[row]
-        if self.page.lines[line - 1] != ",".join(cells):
+        if lines[line - 1] != ",".join(cells):
             return Mark(line, 1)
         before = sum(len(cell) + 1 for cell in cells[:place])
         return Mark(line, before + 1, max(1, len(cells[place])))
@@ -104,14 +108,13 @@ def parse_sheet(source: Source) -> Sheet:
     Raises:
         TopologyError: with what is wrong with it.
     """
-    page = Page.of(source)
-    page = replace(page, lines=_LINE_BREAK.split(page.text))
+    text = decode(source)
     header: list[str] = []
     rows: list[list[str]] = []
     lines: list[int] = []
     problems: list[PlacedMistake] = []
     try:
-        for line, cells in _records(page.text):
+        for line, cells in _records(text):
             if not header:
                 header = cells
                 problems += list(_wrong_header(header, line))
@@ -131,8 +134,13 @@ def parse_sheet(source: Source) -> Sheet:
     except PlacedMistake as problem:
         problems.append(problem)
     if problems:
-        raise TopologyError([page.diagnostic(each, each.mark) for each in problems])
-    return Sheet(page, tuple(header), rows, lines)
+        raise _told(source.name, text, problems)
+    return Sheet(source.name, text, tuple(header), rows, lines)
+
+
+def _told(name: str, text: str, problems: Iterable[PlacedMistake]) -> TopologyError:
+    page = Page(name, text, _LINE_BREAK.split(text))
+    return TopologyError([page.diagnostic(each, each.mark) for each in problems])
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:

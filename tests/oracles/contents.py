@@ -189,7 +189,7 @@ def fits(value: Any, generator: model.Generator) -> bool:
         case model.Texts(text=made):
             return len(value) == made.length and set(value) <= set(ALPHABET)
         case model.Rows(rows=cell, table=table):
-            return any(_same(value, each) for each in table.columns[cell.column])
+            return any(_same(value, each) for each in table.columns[cell.column].values)
     raise AssertionError(generator)
 
 

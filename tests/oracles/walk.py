@@ -190,7 +190,7 @@ def drawn_value(attribute: str, generator: model.Generator, span_id: int, *purpo
             number = rank(made.distinct, made.skew, int(word[0]))
             return spelled(attribute, number, made.length)
         case model.Rows(rows=cell, table=table):
-            values = table.columns[cell.column]
+            values = table.columns[cell.column].values
             weights = table.weights or [1] * len(values)
             at = draws.bounds(weights)
             row = _word(draws.key("rows", table.name), span_id)

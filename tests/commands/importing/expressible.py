@@ -235,8 +235,8 @@ def shares(generator: Generator) -> dict[tuple[type, object], float] | None:
         case Choice(values=pairs):
             total = sum(weight for _, weight in pairs)
             return {(type(value), value): weight / total for value, weight in pairs}
-        case Rows(rows=cell, table=table) if len(table.columns[cell.column]) <= 20:
-            values = table.columns[cell.column]
+        case Rows(rows=cell, table=table) if len(table.columns[cell.column].options) <= 20:
+            values = table.columns[cell.column].values
             weights = table.weights or [1.0] * len(values)
             found: dict[tuple[type, object], float] = {}
             for value, weight in zip(values, weights, strict=True):
