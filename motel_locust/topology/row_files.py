@@ -84,19 +84,20 @@ class RowFiles:
 
     def _fill(self, name: str, sheet: Sheet, references: list[_Reference]) -> None:
         known = len(self.mistakes) + len(self.problems)
-        weight = ""
+        weight = None
         for reference in references:
             self.mistakes += _unknown_columns(reference, sheet)
-            given = reference.written.get("weight", "")
-            if given not in sheet.header:
+            given = reference.written.get("weight")
+            if given is None or given not in sheet.header:
                 continue
-            if weight not in ("", given):
-                message = f"weight {quoted(given)} is not {quoted(weight)}, which other attributes "
-                message += f"from {quoted(name)} have: its rows are kept together, so they have one"
+            if weight is not None and given != weight:
+                message = f"weight {quoted(given)} is not {quoted(weight)}, which other "
+                message += f"attributes from {quoted(name)} have: rows are kept together, so they "
+                message += "have one weight"
                 self.mistakes.append(reference.mistake("weight", "conflicting-keys", message))
             weight = weight or given
         weights = None
-        if weight in sheet.header:
+        if weight is not None:
             try:
                 weights = sheet.weights(weight)
             except TopologyError as error:

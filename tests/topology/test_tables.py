@@ -163,6 +163,10 @@ def test_a_column_of_whole_numbers_has_whole_numbers(
     assert values(read("\n".join(["a", *cells]))) == {"a": wanted}
 
 
+def test_a_column_without_a_name_is_no_weight() -> None:
+    assert read("a,\nx,many\ny,\n").weights is None
+
+
 def test_a_file_may_have_so_many_rows_and_no_more() -> None:
     content = "a\n" + "x\n" * MOST_ROWS
     assert len(read(content).columns["a"].rows) == 100_000
