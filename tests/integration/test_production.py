@@ -31,7 +31,7 @@ JUDGES: dict[str, tuple[Judge, int]] = {
     "percentiles": (percentiles.statistics, 15),
     "latencies": (latencies.statistics, 60),
     "exponential histograms": (exponential.statistics, 200),
-    "cardinalities": (cardinalities.statistics, 40),
+    "cardinalities": (cardinalities.statistics, 35),
 }
 """What is judged, and how many statistics there are at least."""
 
