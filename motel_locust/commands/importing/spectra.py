@@ -20,6 +20,9 @@ _ONE: Final = 1023 << 7
 # Cell 0 is for 0; cell 1 begins at 1, and no int64 reaches 2**63.
 _CELLS: Final = 1 + (63 << 7)
 
+_AT_LEAST: Final = 100_000
+"""So many cells may wait to be sorted in among the others."""
+
 
 class Spectra:
     """Values, not negative, of *groups* groups.
@@ -38,6 +41,7 @@ class Spectra:
         # Ascending group * _CELLS + cell, and how many values it has.
         self._cells = np.zeros(0, np.int64)
         self._values = np.zeros(0, np.int64)
+        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
 
     def add(self, group: Column, value: Column) -> None:
         """Take in *value* int64[rows] of *group* int64[rows]."""
@@ -47,15 +51,17 @@ class Spectra:
         bits = value.astype(np.float64).view(np.int64) >> _SHIFT
         cells = group.astype(np.int64) * _CELLS + np.maximum(bits - (_ONE - 1), 0)
         found, values = np.unique(cells, return_counts=True)
-        both, place = np.unique(np.concatenate((self._cells, found)), return_inverse=True)
-        self._values = np.bincount(place, np.append(self._values, values)).astype(np.int64)
-        self._cells = both
+        self._waiting.append((found, values))
+        # Not every time: what is there already would be sorted again for a few more.
+        if sum(each.size for each, _ in self._waiting) > max(self._cells.size, _AT_LEAST):
+            self._settle()
 
     def quantiles(self, group: int, *shares: float) -> tuple[float, ...]:
         """Return the quantiles *shares*, from 0 to 1, of a group that has values.
 
         They are 0.8 % off at most: within a cell values count as evenly spread.
         """
+        self._settle()
         first, last = self._cells.searchsorted([group * _CELLS, (group + 1) * _CELLS])
         reached = self._values[first:last].cumsum()
         ranks = np.array(shares) * self.counts[group]
@@ -65,6 +71,16 @@ class Spectra:
         before = reached[place] - self._values[first:last][place]
         found = low + (high - low) * (ranks - before) / self._values[first:last][place]
         return tuple(np.clip(found, self.least[group], self.greatest[group]).tolist())
+
+    def _settle(self) -> None:
+        """Add what waits to the cells."""
+        if not self._waiting:
+            return
+        cells, values = (np.concatenate(each) for each in zip(*self._waiting, strict=True))
+        self._waiting.clear()
+        both, place = np.unique(np.concatenate((self._cells, cells)), return_inverse=True)
+        self._values = np.bincount(place, np.append(self._values, values)).astype(np.int64)
+        self._cells = both
 
 
 def _begin(cells: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -41,5 +41,19 @@ def test_memory_is_bounded_by_the_sizes_that_occur() -> None:
     for _ in range(5):
         value = random.integers(1_000_000, 100_000_000, 20_000)
         spectra.add(random.integers(0, 2, value.size), value)
-    assert len(spectra._cells) < 2 * 1_000
     assert spectra.quantiles(0, 0.5)[0] == pytest.approx(50_500_000, rel=0.03)
+    assert len(spectra._cells) < 2 * 1_000
+
+
+def test_many_groups_are_told_apart_however_often_they_come() -> None:
+    random = np.random.Generator(np.random.PCG64(6))
+    group = random.integers(0, 2_000, 300_000)
+    value = (np.exp(random.normal(15, 1, group.size)) * (1 + group)).astype(np.int64)
+    spectra = Spectra(2_000)
+    for part in np.array_split(np.arange(group.size), 4):
+        spectra.add(group[part], value[part])
+    for each in (0, 7, 1_999):
+        own = value[group == each]
+        assert spectra.counts[each] == own.size
+        low, high = np.quantile(own, [0.45, 0.55])
+        assert low < spectra.quantiles(each, 0.5)[0] < high
