@@ -19,7 +19,9 @@ from motel_locust.topology.generators import (
     Generator,
     Normal,
     Range,
+    Rows,
     Sequence,
+    Texts,
     Value,
 )
 from motel_locust.topology.kinds import (
@@ -51,6 +53,7 @@ from motel_locust.topology.signals import (
     Metric,
     MetricOverride,
 )
+from motel_locust.topology.tables import Table
 from motel_locust.topology.traffic import Segment, Traffic
 from motel_locust.topology.variants import Variant, VariantOverride
 
@@ -77,10 +80,13 @@ __all__ = [
     "PercentileDistribution",
     "Range",
     "Rate",
+    "Rows",
     "Scenario",
     "Segment",
     "Sequence",
     "Service",
+    "Table",
+    "Texts",
     "Topology",
     "Traffic",
     "Value",
