@@ -23,7 +23,7 @@ from motel_locust.topology import linking
 from motel_locust.topology.percentiles import PercentileDistribution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -57,6 +57,8 @@ class CallPlan:
     backoff_ns: int
     awaited: bool
     producer: bool
+    stays: bool
+    """Whether the caller's instance serves it."""
 
     @property
     def attempts(self) -> int:
@@ -79,14 +81,23 @@ class OperationPlan:
     """What a visit needs to know of an operation.
 
     ``keys`` uint64[purposes, 1] gives a span its words: row ``duration_word``, row ``error_word``
-    and the calls' gates; what needs no draw has no row.
+    and the calls' gates; what needs no draw has no row. ``beside`` are the operations that the same
+    instances serve, itself among them; none where the service has no instances.
     """
 
     def __init__(
-        self, ref: str, place: tuple[str, str], model: Operation, effective: Effective, *, seed: int
+        self,
+        ref: str,
+        place: tuple[str, str],
+        model: Operation,
+        effective: Effective,
+        *,
+        seed: int,
+        beside: Collection[str],
     ) -> None:
         self.ref, (self.service, self.name) = ref, place
         self.model, self.effective = model, effective
+        self.served = bool(beside)
         self.guarded = guarded(model)
         self.linked = tuple(link.ref for link in model.links)
         self.parallel = model.call_style == "parallel"
@@ -115,13 +126,14 @@ class OperationPlan:
                 draws.key(seed, self.service, self.name, "callee", name),
                 call,
                 None if call.probability == 1 else word("call", name),
+                stays=call.target in beside,
             )
             for name, call in effective.calls
         )
         self.keys: NDArray[np.uint64] = np.array(keys, np.uint64)[:, np.newaxis]
 
     @staticmethod
-    def _compile_call(key: int, call: Call, gate: int | None) -> CallPlan:
+    def _compile_call(key: int, call: Call, gate: int | None, *, stays: bool) -> CallPlan:
         return CallPlan(
             key=key,
             target=call.target,
@@ -134,6 +146,7 @@ class OperationPlan:
             backoff_ns=call.retry_backoff,
             awaited=not call.detached,
             producer=call.producer,
+            stays=stays,
         )
 
 
@@ -249,6 +262,11 @@ class Plan:
         names = tuple(topology.scenarios[index].name for index in active)
         self.labels = names if label_scenarios else None
         self.servers = frozenset(linking.roots(topology))
+        places = linking.operations(topology)
+        beside: dict[str, set[str]] = {name: set() for name in topology.services}
+        for ref, (service, _) in places.items():
+            if topology.services[service].instances is not None:
+                beside[service].add(ref)
         self.operations = {
             ref: OperationPlan(
                 ref,
@@ -256,8 +274,9 @@ class Plan:
                 topology.services[place[0]].operations[place[1]],
                 scenarios.effective(topology, ref, active),
                 seed=seed,
+                beside=beside[place[0]],
             )
-            for ref, place in linking.operations(topology).items()
+            for ref, place in places.items()
         }
         self.linked = frozenset(ref for each in self.operations.values() for ref in each.linked)
         self._callees_first = self._sorted()

@@ -1,7 +1,7 @@
 """Bodies of requests: encoded spans, metrics or log records under their service's resource.
 
 ExportTraceServiceRequest
-  resource_spans: one for each service
+  resource_spans: one for each service, or each of its resources where it has several
     resource
     scope_spans: one
       scope
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 NAME = "motel-locust"
 """Of our scope, and of the SDK that a resource names."""
+MOST_HEADS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,64 +63,84 @@ class Head:
 
 def encode_heads(
     resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
-) -> dict[str, Head]:
-    """Return the head of every service.
+) -> Mapping[str, Head]:
+    """Return the head of every service, or resource; each is made when it is first asked for.
 
     Args:
-        resources: each service's own resource attributes, by the service's name or, where recorded
-            spans tell several of a service apart, by that of the resource.
+        resources: each service's own resource attributes, by the service's name or, where it has
+            several resources, by that of the resource.
         environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them. A
             service's own win over these; its name and our version win over all.
     """
-    scope = InstrumentationScope(
-        name=NAME,
-        version=__version__,
-        attributes=key_values({"motel.synthetic": True}),
-    )
-    heads = {}
-    for service, own in resources.items():
+    return _Heads(resources, environment)
+
+
+class _Heads(dict[str, Head]):
+    """What :func:`encode_heads` returns."""
+
+    def __init__(
+        self, resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self._resources, self._environment = resources, environment
+        scope = InstrumentationScope(
+            name=NAME,
+            version=__version__,
+            attributes=key_values({"motel.synthetic": True}),
+        )
+        self._scope = ScopeSpans(scope=scope).SerializeToString()
+
+    def __missing__(self, owner: str) -> Head:
         attributes = {
             "telemetry.sdk.language": "python",
             "telemetry.sdk.name": NAME,
             "telemetry.sdk.version": __version__,
-            **environment,
-            "service.name": service,
-            **own,
+            **self._environment,
+            "service.name": owner,
+            **self._resources[owner],
             "motel.version": __version__,
         }
         resource = Resource(attributes=key_values(attributes))
-        heads[service] = Head(
-            resource=ResourceSpans(resource=resource).SerializeToString(),
-            scope=ScopeSpans(scope=scope).SerializeToString(),
-        )
-    return heads
+        head = Head(ResourceSpans(resource=resource).SerializeToString(), self._scope)
+        if len(self) >= MOST_HEADS:
+            del self[next(iter(self))]  # the oldest: resources come and go
+        self[owner] = head
+        return head
 
 
 class BodyBuilder:
-    """Collects parcels into one body; *heads* are those of `encode_heads`."""
+    """Collects parcels into one body; *heads* are those of their owners.
+
+    Attributes:
+        items: how many there are.
+        size: the bytes of the body as it stands: what `build` would return.
+    """
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
         self._heads = heads
         self._pieces: dict[str, list[memoryview]] = {}
         self._sizes: dict[str, int] = {}
-        self.items = 0
-
-    @property
-    def size(self) -> int:
-        """The bytes of the body as it stands: what `build` would return."""
-        return sum(self._heads[service].with_items(size) for service, size in self._sizes.items())
+        self.items = self.size = 0
 
     def add(self, parcel: Parcel) -> None:
         """Add the items of *parcel*."""
-        for service, pieces in parcel.pieces.items():
-            self._pieces.setdefault(service, []).extend(pieces)
-            self._sizes[service] = self._sizes.get(service, 0) + sum(map(len, pieces))
+        for owner, pieces in parcel.pieces.items():
+            head, before = self._heads[owner], self._sizes.get(owner)
+            if before is None:
+                self._pieces[owner] = list(pieces)
+                size = sum(map(len, pieces))
+            else:
+                self._pieces[owner] += pieces
+                size = before + sum(map(len, pieces))
+                self.size -= head.with_items(before)
+            self._sizes[owner] = size
+            self.size += head.with_items(size)
         self.items += parcel.items
 
     def build(self) -> bytes:
-        """Return the body: one complete request of its signal, every service in it once."""
+        """Return the body: one complete request of its signal, every resource in it once."""
         body: list[bytes | memoryview] = []
-        for service, pieces in self._pieces.items():
-            body.append(self._heads[service].before(self._sizes[service]))
+        for owner, pieces in self._pieces.items():
+            body.append(self._heads[owner].before(self._sizes[owner]))
             body += pieces
         return b"".join(body)

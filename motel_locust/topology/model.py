@@ -21,6 +21,7 @@ from motel_locust.topology.generators import (
     Sequence,
     Value,
 )
+from motel_locust.topology.instances import Instances
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
     Text,
@@ -62,6 +63,7 @@ __all__ = [
     "DurationDistribution",
     "Event",
     "Generator",
+    "Instances",
     "Link",
     "Log",
     "LogOverride",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from motel_locust.load.feeds import INSTANCE, resources
+from motel_locust.load.feeds import resources
 from motel_locust.load.options import plain_values
 from motel_locust.load.run import STRIDE, Part, Run
+from motel_locust.topology.instances import INSTANCE_ID as INSTANCE
 from motel_locust.topology.model import Topology
 
 OPERATIONS = {"operations": {"o": {"duration": "1ms"}}}
