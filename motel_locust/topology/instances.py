@@ -54,7 +54,7 @@ ResourceAttributes = Annotated[dict[ResourceKey, TextValue], BeforeValidator(ent
 def instance_number(value: object) -> int:
     """Return the number of an instance, which are counted from 1."""
     written = text(value)
-    if not (written.isascii() and written.isdecimal() and int(written)):
+    if not (written.isascii() and written.isdecimal()) or written.startswith("0"):
         message = f"{quoted(written)} is no number of an instance; they count from 1"
         raise Mistake("invalid-number", message, at_key=True, complete=True)
     return int(written)
@@ -63,7 +63,7 @@ def instance_number(value: object) -> int:
 InstanceNumber = Annotated[
     int,
     BeforeValidator(instance_number),
-    WithJsonSchema({"type": "string", "pattern": "^0*[1-9][0-9]*$"}),
+    WithJsonSchema({"type": "string", "allOf": [{"pattern": "^[1-9][0-9]*$"}]}),
 ]
 
 

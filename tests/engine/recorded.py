@@ -136,6 +136,7 @@ def spans_of(batch: Batch, parts: slice, active: tuple[int, ...]) -> list[Measur
                     batch.trace_id[columns.trace[row]].tobytes(),
                     number,
                     active,
+                    None if columns.resource is None else int(columns.resource[row]),
                 )
             )
     return found
@@ -151,6 +152,7 @@ def _plain(columns: PointColumns) -> tuple[Any, ...]:
     return (
         columns.shape.service,
         columns.shape.name,
+        columns.resource,
         [each.attributes for each in columns.attributes],
         (columns.value.dtype.kind, columns.value.tobytes(), columns.start_ns, columns.time_ns),
         buckets and (buckets.count.tolist(), buckets.least.tobytes(), buckets.greatest.tobytes()),

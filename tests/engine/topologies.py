@@ -38,6 +38,13 @@ generators = st.sampled_from(
         {"sequence": "id-{n}"},
     ]
 )
+instances = st.sampled_from(
+    [
+        *(None, None, None, 1, 3),
+        {"count": 4, "weights": {"2": 7, "4": 0.5}},
+        {"count": 5, "weights": {"1": 3}, "restart_every": "1s"},
+    ]
+)
 attributes = st.dictionaries(st.sampled_from(["a", "b", "c"]), generators, max_size=3)
 
 
@@ -112,6 +119,8 @@ def topologies(
             service, {"operations": {}, "attributes": {"team": service, "a": "service"}}
         )
         owner["operations"][name] = operation
+    for owner in services.values():
+        owner["instances"] = draw(instances)
     return topology(services, traffic={"rate": rate}, scenarios=draw(scenarios(refs)))
 
 
@@ -159,7 +168,11 @@ def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
         for depth, width in enumerate(widths)
     ]
     services: dict[str, Any] = {
-        each: {"operations": {}, "baggage": draw(st.sampled_from([{}, {"from": each}]))}
+        each: {
+            "operations": {},
+            "baggage": draw(st.sampled_from([{}, {"from": each}])),
+            "instances": draw(instances),
+        }
         for each in SERVICES
     }
     refs = [ref for layer in layers for ref in layer]

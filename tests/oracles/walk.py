@@ -34,6 +34,7 @@ class ScalarSpan:
     attributes: dict[str, Any] = field(default_factory=dict)
     events: list[tuple[str, int, dict[str, Any]]] = field(default_factory=list)
     links: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
+    resource: int | None = None
 
 
 @dataclass
@@ -48,9 +49,15 @@ class ScalarWalk:
     """Walks traces in order of arrival; links remember the latest spans."""
 
     def __init__(
-        self, topology: Topology, *, seed: int, name: str = "", limit: int = 10_000
+        self,
+        topology: Topology,
+        *,
+        seed: int,
+        name: str = "",
+        limit: int = 10_000,
+        origin_ns: int = 0,
     ) -> None:
-        self.topology, self.limit = topology, limit
+        self.topology, self.limit, self.origin_ns = topology, limit, origin_ns
         self.seed = draws.key(seed, name)
         self.ids = draws.TraceIds(self.seed)
         self.places = linking.operations(topology)
@@ -68,6 +75,7 @@ class ScalarWalk:
     def trace(self, number: int, arrival_ns: int, active: tuple[int, ...] = ()) -> None:
         self.key = int(self.ids.keys(np.array([number]))[0])
         self.number, self.active, self.used = number, active, 0
+        self.since_ns = arrival_ns - self.origin_ns
         weights = scenarios.roots(self.topology, active)
         roots = list(weights)
         at = draws.bounds(list(weights.values()))
@@ -75,12 +83,19 @@ class ScalarWalk:
         root = roots[choice]
         key = draws.key(self.seed, *self.places[root], "root")
         span_id = int(draws.draw_ids(np.array([key], np.uint64), np.uint64(self.key))[0])
-        _, failed = self._visit(root, span_id, "SERVER", arrival_ns, 0, {})
+        _, failed = self._visit(root, span_id, "SERVER", arrival_ns, 0, {}, span_id)
         self.counts.failed_traces += failed
         self.counts.bounded += self.used >= self.limit
 
     def _visit(
-        self, ref: str, span_id: int, kind: str, start: int, parent: int, baggage: dict[str, str]
+        self,
+        ref: str,
+        span_id: int,
+        kind: str,
+        start: int,
+        parent: int,
+        baggage: dict[str, str],
+        entered: int,
     ) -> tuple[int, bool]:
         if self.used >= self.limit:
             return start, False
@@ -90,6 +105,7 @@ class ScalarWalk:
         own = owner.operations[name]
         effective = scenarios.effective(self.topology, ref, self.active)
         span = ScalarSpan(self.number, ref, kind, span_id, parent, start)
+        span.resource = self._resource(service, entered)
         place = (self.seed, service, name)
 
         visible = {**baggage, **owner.baggage, **own.baggage}
@@ -148,7 +164,10 @@ class ScalarWalk:
                     place_among = repeat * (1 + call.retries) + attempt
                     key = draws.nth(draws.key(*place, "callee", identity), place_among)
                     child = int(draws.draw_ids(np.array([key], np.uint64), np.uint64(span_id))[0])
-                    end, bad = self._visit(call.target, child, child_kind, when, span_id, visible)
+                    inside = entered if target == service else child
+                    end, bad = self._visit(
+                        call.target, child, child_kind, when, span_id, visible, inside
+                    )
                     if call.timeout is not None and end - when > call.timeout:
                         end, bad = when + call.timeout, True
                         self.counts.timeouts += 1
@@ -164,6 +183,27 @@ class ScalarWalk:
         span.failed = failed
         self.spans.append(span)
         return span.end, failed
+
+    def _resource(self, service: str, entered: int) -> int | None:
+        """Which resource serves what *entered* so: as many per life as there are instances."""
+        instances = self.topology.services[service].instances
+        if instances is None:
+            return None
+        count = instances.count
+        word = _word(draws.key(self.seed, service, "instance"), entered)
+        index = int(draws.draw_integers(word, 0, count - 1)[0])
+        if instances.weights:
+            weights = [instances.weights.get(number, 1) for number in range(1, count + 1)]
+            index = int(draws.draw_choices(word, draws.bounds(weights))[0])
+        if instances.restart_every is None:
+            return index
+        first_restart_ns = (
+            instances.restart_every - instances.restart_every * (count - 1 - index) // count
+        )
+        restarts = 0
+        while self.since_ns >= first_restart_ns + restarts * instances.restart_every:
+            restarts += 1
+        return restarts * count + index
 
 
 def drawn_value(generator: model.Generator, span_id: int, *purpose: object) -> Any:

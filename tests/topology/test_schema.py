@@ -47,7 +47,7 @@ NEEDS_THE_WHOLE = {
 COMPARES = re.compile(
     r"is not above min|is above peak_multiplier|is not below burst_interval|above its end"
     r"|weights that add up|is out of range|is above the greatest|finite number"
-    r"|does not fit 64 bits|\.nan|percentiles must rise"
+    r"|does not fit 64 bits|\.nan|percentiles must rise|there is no instance"
 )
 """Messages that compare two values, or tell of numbers that JSON does not have."""
 STRICTER = {"replay"}
