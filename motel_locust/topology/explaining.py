@@ -23,6 +23,7 @@ _ONE_OF: Final = {
     "override": "override",
     "metrics": "metric",
     "roots": "root",
+    "variants": "variant",
 }
 """Mappings whose keys are names, and what one of their entries is called."""
 

@@ -51,6 +51,7 @@ from motel_locust.topology.signals import (
     MetricOverride,
 )
 from motel_locust.topology.traffic import Segment, Traffic
+from motel_locust.topology.variants import Variant, VariantOverride
 
 __all__ = [
     "Attributes",
@@ -83,6 +84,8 @@ __all__ = [
     "Topology",
     "Traffic",
     "Value",
+    "Variant",
+    "VariantOverride",
     "Version",
 ]
 

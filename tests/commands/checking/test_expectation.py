@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
 DRAW = Draw(11, "", 10_000)
 
 
-def never_late(ref: str, timeout_ns: int) -> float:
+def never_late(ref: str, baggage: Mapping[str, str], timeout_ns: int) -> float:
     raise AssertionError(f"{ref} has a closed form for {timeout_ns}")
 
 
@@ -65,8 +66,10 @@ def test_without_timeouts_it_is_the_mean_of_all_possible_traces(drawn: Topology)
 
 
 def sampled(made: Topology, active: Active, traces: int) -> tuple[Expectation, Sample]:
-    def late(ref: str, timeout_ns: int) -> float:
-        return late_share(made, active, DRAW, ref=ref, timeout_ns=timeout_ns, traces=traces)
+    def late(ref: str, baggage: Mapping[str, str], timeout_ns: int) -> float:
+        return late_share(
+            made, active, DRAW, ref=ref, baggage=baggage, timeout_ns=timeout_ns, traces=traces
+        )
 
     return expect(wire(made, active), late), sample(made, active, DRAW, traces=traces)
 
@@ -132,12 +135,12 @@ def test_where_the_callee_waits_lateness_is_sampled_and_said_so() -> None:
     }
     asked = []
 
-    def half(ref: str, timeout_ns: int) -> float:
-        asked.append((ref, timeout_ns))
+    def half(ref: str, baggage: Mapping[str, str], timeout_ns: int) -> float:
+        asked.append((ref, dict(baggage), timeout_ns))
         return 0.5
 
     found = expect(wire(topology({"s": {"operations": operations}}), ()), half)
-    assert asked == [("s.mid", 5_000_000)]
+    assert asked == [("s.mid", {}, 5_000_000)]
     assert {ref for ref, each in found.spans.items() if not each.exact} == {"s.mid", "s.leaf"}
     assert found.spans["s.leaf"].value == 1.5
     assert (found.errors["s.top"].value, found.errors["s.top"].exact) == (0.25, False)

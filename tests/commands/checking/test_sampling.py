@@ -130,7 +130,9 @@ def test_a_slow_success_is_late_and_a_slow_failure_is_none() -> None:
     draw, traces = Draw(1, "", 10_000), 4000
 
     def late(timeout_ns: int) -> float:
-        return late_share(made, (), draw, ref="s.top", timeout_ns=timeout_ns, traces=traces)
+        return late_share(
+            made, (), draw, ref="s.top", baggage={}, timeout_ns=timeout_ns, traces=traces
+        )
 
     assert late(30_000_000) == 0
     assert late(29_999_999) == pytest.approx(0.75, abs=4 * (0.25 * 0.75 / traces) ** 0.5)
