@@ -24,6 +24,22 @@ FOR_EVER: Final = 2**63 - 1
 _BETWEEN: Final = "\x1f"
 
 
+def purpose(seed: int, service: str) -> np.uint64:
+    """Return the key of the draws that decide which instance of a *service* serves a request."""
+    return np.uint64(draws.key(seed, service, "instance"))
+
+
+def bounds(model: Model) -> NDArray[np.uint64]:
+    """Return the words at which one instance goes over to the next: uint64[count - 1]."""
+    if model.weights:
+        return draws.bounds(
+            [model.weights.get(number, 1.0) for number in range(1, model.count + 1)]
+        )
+    # Just where `draws.draw_integers` has them, which takes a tenth of the time for 40 instances.
+    ends = [-(-(index << 32) // model.count) << 32 for index in range(1, model.count)]
+    return np.array(ends, np.uint64)
+
+
 class Instances:
     """The instances of one *service*.
 
@@ -36,11 +52,8 @@ class Instances:
 
     def __init__(self, service: str, model: Model, *, seed: int, origin_ns: int) -> None:
         self.count, self._origin_ns = model.count, origin_ns
-        self._purpose = np.uint64(draws.key(seed, service, "instance"))
-        self._bounds: NDArray[np.uint64] | None = None
-        if model.weights:
-            weights = [model.weights.get(number, 1.0) for number in range(1, self.count + 1)]
-            self._bounds = draws.bounds(weights)
+        self._purpose = purpose(seed, service)
+        self._bounds = bounds(model) if model.weights else None
         self._life_ns = model.restart_every
         # One after the other, evenly, so that the last one's turn comes after a whole life.
         every_ns, last = model.restart_every or 0, self.count - 1

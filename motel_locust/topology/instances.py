@@ -13,9 +13,11 @@ from pydantic import (
 
 from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted
 from motel_locust.topology.kinds import (
+    DurationDistribution,
     Name,
     Period,
     PositiveCount,
+    Share,
     TextValue,
     entries_of,
     text,
@@ -67,13 +69,10 @@ InstanceNumber = Annotated[
 ]
 
 
-def beyond(number: int, count: int) -> Mistake | None:
-    """Return the mistake that a service of *count* instances has none of this *number*."""
-    if number <= count:
-        return None
-    among = f"from 1 to {count}" if count > 1 else "1"
-    message = f"there is no instance {number} among {count}; write {among}"
-    return Mistake("out-of-range", message, path=(str(number),), at_key=True, complete=True)
+def no_such(number: str, count: int) -> str:
+    """Return the words that a service of *count* instances has none of this *number*."""
+    among = f"a number from 1 to {count}" if count > 1 else "1"
+    return f"there is no instance {number}, the last one is {count}; write {among}"
 
 
 def _not_too_many(count: int) -> int:
@@ -111,10 +110,31 @@ class Instances(Part):
     @classmethod
     def _of_some_instance(cls, weights: dict[int, float], info: ValidationInfo) -> dict[int, float]:
         count = info.data.get("count", MOST)
-        mistakes = [wrong for number in weights if (wrong := beyond(number, count))]
+        mistakes = [
+            Mistake(
+                "unknown-instance",
+                no_such(str(number), count),
+                path=(str(number),),
+                at_key=True,
+                complete=True,
+            )
+            for number in weights
+            if number > count
+        ]
         if mistakes:
             raise Mistakes(mistakes)
         return weights
+
+
+class InstanceOverride(Part):
+    """What a scenario changes on one instance."""
+
+    title: ClassVar[str] = "instance's override"
+
+    duration: DurationDistribution | None = None
+    """In place of the operation's and its variants', as a whole."""
+    error_rate: Share | None = None
+    """In place of the operation's and its variants'; 0 counts."""
 
 
 def _known_placeholders(written: str) -> str:

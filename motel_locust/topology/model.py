@@ -21,7 +21,7 @@ from motel_locust.topology.generators import (
     Sequence,
     Value,
 )
-from motel_locust.topology.instances import Instances
+from motel_locust.topology.instances import InstanceOverride, Instances
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
     Text,
@@ -64,6 +64,7 @@ __all__ = [
     "DurationDistribution",
     "Event",
     "Generator",
+    "InstanceOverride",
     "Instances",
     "Link",
     "Log",

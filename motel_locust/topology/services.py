@@ -11,7 +11,7 @@ from pydantic import (
 )
 
 from motel_locust.topology.baggage import Baggage
-from motel_locust.topology.diagnostics import Mistake, Mistakes
+from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted
 from motel_locust.topology.generators import Attributes
 from motel_locust.topology.instances import (
     INSTANCE_ID,

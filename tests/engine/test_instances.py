@@ -200,6 +200,78 @@ def test_a_rejected_request_is_an_instances_too() -> None:
     assert all(each.resource is not None for each in rejected)
 
 
+BAD = {"duration": "2s", "error_rate": "50%"}
+
+
+def took_s(batches: list[Batch], name: str) -> dict[int, list[tuple[float, bool]]]:
+    """By resource, how long the operation's spans took, and whether they failed."""
+    found = defaultdict(list)
+    for batch in batches:
+        for columns in batch.columns:
+            if columns.shape.name == name and columns.resource is not None:
+                for row, resource in enumerate(columns.resource.tolist()):
+                    took = int(columns.end_ns[row] - columns.start_ns[row]) / SECOND_NS
+                    found[resource].append((took, bool(columns.failed[row])))
+    return dict(found)
+
+
+@pytest.mark.parametrize("key", ["cart", "cart.load"])
+def test_a_scenario_makes_one_instance_bad(key: str) -> None:
+    window = {"at": "5s", "duration": "5s", "override": {key: {"instances": {"2": BAD}}}}
+    batches = walked(CALLS, traffic={"rate": "400/s"}, scenarios=[window])
+    for start_s, stop_s in ((0, 5), (5, 10), (10, 20)):
+        # Batches are cut where scenarios begin and end.
+        inside = [
+            batch
+            for batch in batches
+            if start_s <= (batch.arrival_ns[0] - EPOCH_NS) / SECOND_NS < stop_s
+        ]
+        bad = start_s == 5
+        loads = took_s(inside, "load")
+        assert sorted(loads) == [0, 1, 2, 3, 4]
+        for resource, spans in loads.items():
+            failed = sum(fails for _, fails in spans)
+            if bad and resource == 1:
+                assert min(took for took, _ in spans) > 2
+                share = 0.75 if key == "cart" else 0.5  # its call stays there, and fails too
+                error = math.sqrt(share * (1 - share) / len(spans))
+                assert abs(failed / len(spans) - share) < 4 * error
+            else:
+                assert not failed
+                assert max(took for took, _ in spans) < 1
+        prices = took_s(inside, "price")
+        wrong = {resource for resource, spans in prices.items() for _, fails in spans if fails}
+        assert wrong == ({1} if bad and key == "cart" else set())
+
+
+def test_the_bad_instance_is_of_the_same_shapes() -> None:
+    window = {"at": "0s", "duration": "1m", "override": {"cart": {"instances": {"2": BAD}}}}
+    plain, ill = walked(CALLS), walked(CALLS, scenarios=[window])
+    shapes = [
+        {(each.shape.name, each.shape.has_parent) for each in batch.columns}
+        for batch in (plain[0], ill[0])
+    ]
+    assert shapes[0] == shapes[1]
+    assert len(ill[0].columns) == len(plain[0].columns)
+    # Who is served by whom, and all draws but that instance's, stay what they were.
+    ids = [
+        {each for batch in found for columns in batch.columns for each in columns.span_id.tolist()}
+        for found in (plain, ill)
+    ]
+    assert ids[0] == ids[1]
+
+
+def test_what_is_said_of_the_operation_comes_after_what_is_said_of_its_service() -> None:
+    override = {
+        "cart": {"instances": {"2": {"duration": "2s", "error_rate": "100%"}}},
+        "cart.price": {"duration": "7ms", "instances": {"2": {"duration": "1s"}}},
+    }
+    window = {"at": "0s", "duration": "1m", "override": override}
+    prices = took_s(walked(CALLS, scenarios=[window]), "price")
+    assert set(prices[1]) == {(1.0, True)}
+    assert {each for index in (0, 2, 3, 4) for each in prices[index]} == {(0.007, False)}
+
+
 # --- metrics ---
 
 REQUESTS = {"name": "requests", "type": "counter"}

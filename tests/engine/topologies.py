@@ -45,6 +45,11 @@ instances = st.sampled_from(
         {"count": 5, "weights": {"1": 3}, "restart_every": "1s"},
     ]
 )
+ill = st.dictionaries(
+    st.sampled_from(["1", "2", "4"]),
+    st.fixed_dictionaries({}, optional={"duration": durations, "error_rate": shares}),
+    max_size=2,
+)
 attributes = st.dictionaries(st.sampled_from(["a", "b", "c"]), generators, max_size=3)
 
 # Of variants that may be there or not: names are compared where a file is read.
@@ -177,13 +182,14 @@ def scenarios(draw: st.DrawFn, refs: list[str]) -> list[dict[str, Any]]:
         override["variants"] = draw(changes)
         if draw(st.booleans()):
             override["duration"] = draw(durations)
+        override["instances"] = draw(ill)
         scenarios.append(
             {
                 "name": f"s{index}",
                 "at": draw(st.sampled_from(["0s", "105ms", "1s"])),
                 "duration": draw(st.sampled_from(["300ms", "2s"])),
                 "priority": draw(st.integers(-1, 1)),
-                "override": {ref: override},
+                "override": {ref: override, ref.split(".")[0]: {"instances": draw(ill)}},
             }
         )
     return scenarios

@@ -113,6 +113,10 @@ class ScalarWalk:
         if variant is not None:
             effective = variant.effective
             visible |= variant.baggage
+        instances = owner.instances
+        if instances is not None and span.resource is not None:
+            index = span.resource % instances.count
+            effective = effective.on_instances.get(index, effective)
         shows = own.baggage_as_attributes
         if shows is None:
             shows = owner.baggage_as_attributes

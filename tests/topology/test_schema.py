@@ -41,14 +41,14 @@ NEEDS_THE_WHOLE = {
     *("duplicate-name", "unknown-operation", "ambiguous-reference", "self-link"),
     *("unknown-override", "misplaced-override", "not-called", "unknown-metric", "fixed-metric"),
     *("call-cycle", "scenario-cycle", "invalid-yaml", "invalid-key", "invalid-merge"),
-    *("unknown-domain", "unknown-reference"),
+    *("unknown-domain", "unknown-reference", "unknown-instance"),
     *("unknown-variant", "unknown-baggage", "too-many-variants"),
 }
 """Codes of what a schema cannot tell: it sees neither YAML's syntax nor two places at once."""
 COMPARES = re.compile(
     r"is not above min|is above peak_multiplier|is not below burst_interval|above its end"
     r"|weights that add up|is out of range|is above the greatest|finite number"
-    r"|does not fit 64 bits|\.nan|percentiles must rise|there is no instance"
+    r"|does not fit 64 bits|\.nan|percentiles must rise"
 )
 """Messages that compare two values, or tell of numbers that JSON does not have."""
 STRICTER = {"replay"}
