@@ -17,7 +17,7 @@ import numpy as np
 from motel_locust.engine.instances import owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -67,11 +67,16 @@ class Stretches:
         self._owners = [names[each] for each in found]
         self._content, self._edges = block.content, block.offsets[rows].tolist()
 
-    def between(self, start: int, stop: int) -> Iterator[tuple[str, memoryview]]:
-        """Yield the content from byte *start* to *stop*, where cuts are, with its owners."""
-        edges = self._edges
+    def add_to(self, pieces: dict[str, list[memoryview]], start: int, stop: int) -> None:
+        """Add the content from byte *start* to *stop*, where cuts are, to *pieces* by owner."""
+        owners, edges, content = self._owners, self._edges, self._content
         for place in range(bisect_left(edges, start), bisect_left(edges, stop)):
-            yield self._owners[place], self._content[edges[place] : edges[place + 1]]
+            piece = content[edges[place] : edges[place + 1]]
+            owner = owners[place]
+            if owner in pieces:
+                pieces[owner].append(piece)
+            else:
+                pieces[owner] = [piece]
 
 
 def byte_offsets(blocks: Sequence[Block], cuts: NDArray[np.int64]) -> NDArray[np.int64]:

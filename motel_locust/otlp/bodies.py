@@ -27,7 +27,7 @@ from motel_locust.otlp.attributes import key_values
 from motel_locust.otlp.wire import field_tag, varint, varint_width
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from motel_locust.engine.recorded import RecordedAttributes
     from motel_locust.otlp.parcels import Parcel
@@ -53,12 +53,17 @@ class Head:
         length = len(self.resource) + len(scope) + size
         return self.OF_RESOURCE + varint(length) + self.resource + scope
 
-    def with_items(self, size: int) -> int:
-        """Return how many bytes *size* bytes of items and all that stands before them are."""
-        for tag, field in ((self.OF_SCOPE, self.scope), (self.OF_RESOURCE, self.resource)):
-            size += len(field)
-            size += len(tag) + varint_width(size)
-        return size
+    def with_items(self, size: int) -> tuple[int, int]:
+        """Return how many bytes *size* bytes of items and all that stands before them are.
+
+        And how many more items' bytes there may be before that grows by more than these.
+        """
+        inner = len(self.scope) + size
+        width = varint_width(inner)
+        outer = len(self.resource) + len(self.OF_SCOPE) + width + inner
+        outer_width = varint_width(outer)
+        room = min((1 << 7 * width) - inner, (1 << 7 * outer_width) - outer) - 1
+        return len(self.OF_RESOURCE) + outer_width + outer, room
 
 
 def encode_heads(
@@ -108,6 +113,31 @@ class _Heads(dict[str, Head]):
         return head
 
 
+class _Section:
+    """What a body has of one resource."""
+
+    __slots__ = ("head", "items", "pieces", "room", "size")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.pieces: list[memoryview] = []
+        self.items = self.size = 0  # bytes, without and with the head
+        self.room = -1  # bytes that may come without making the head longer
+
+    def add(self, pieces: Sequence[memoryview]) -> int:
+        """Add *pieces*; return by how many bytes the body grows."""
+        self.pieces += pieces
+        added = sum(map(len, pieces))
+        self.items += added
+        self.room -= added
+        if self.room < 0:
+            before = self.size
+            self.size, self.room = self.head.with_items(self.items)
+            return self.size - before
+        self.size += added
+        return added
+
+
 class BodyBuilder:
     """Collects parcels into one body; *heads* are those of their owners.
 
@@ -118,29 +148,24 @@ class BodyBuilder:
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
         self._heads = heads
-        self._pieces: dict[str, list[memoryview]] = {}
-        self._sizes: dict[str, int] = {}
+        self._sections: dict[str, _Section] = {}
         self.items = self.size = 0
 
     def add(self, parcel: Parcel) -> None:
         """Add the items of *parcel*."""
+        sections, size = self._sections, self.size
         for owner, pieces in parcel.pieces.items():
-            head, before = self._heads[owner], self._sizes.get(owner)
-            if before is None:
-                self._pieces[owner] = list(pieces)
-                size = sum(map(len, pieces))
-            else:
-                self._pieces[owner] += pieces
-                size = before + sum(map(len, pieces))
-                self.size -= head.with_items(before)
-            self._sizes[owner] = size
-            self.size += head.with_items(size)
+            section = sections.get(owner)
+            if section is None:
+                section = sections[owner] = _Section(self._heads[owner])
+            size += section.add(pieces)
+        self.size = size
         self.items += parcel.items
 
     def build(self) -> bytes:
         """Return the body: one complete request of its signal, every resource in it once."""
         body: list[bytes | memoryview] = []
-        for owner, pieces in self._pieces.items():
-            body.append(self._heads[owner].before(self._sizes[owner]))
-            body += pieces
+        for section in self._sections.values():
+            body.append(section.head.before(section.items))
+            body += section.pieces
         return b"".join(body)

@@ -186,6 +186,5 @@ def _slices(
         if start < stop and stretches is None:
             pieces.setdefault(block.owner, []).append(block.content[start:stop])
         elif start < stop and stretches is not None:
-            for owner, piece in stretches.between(start, stop):
-                pieces.setdefault(owner, []).append(piece)
+            stretches.add_to(pieces, start, stop)
     return pieces
