@@ -87,10 +87,10 @@ class CallPlan:
 class OperationPlan:
     """What a visit needs to know of an operation, or of one of its variants, or on an instance.
 
-    ``keys`` uint64[purposes, 1] gives a span its words: first the ``gates`` of the calls, which all
-    of these have alike, then rows ``duration_word`` and ``error_word``; what needs no draw has
-    none. ``beside`` are the operations that the same instances serve, itself among them; none where
-    the service has no instances.
+    ``keys`` uint64[purposes, 1] gives a span its words: first the ``gates`` of the calls, which are
+    the same for all of these, then rows ``duration_word`` and ``error_word``; what needs no draw
+    has none. ``beside`` are the operations that the same instances serve, itself among them; none
+    where the service has no instances.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ class Requests(NamedTuple):
     parent_id: NDArray[np.uint64] | None
     entered: NDArray[np.uint64] | None = None
 
-    def some(self, these: NDArray[np.int64]) -> Requests:
+    def some(self, these: Rows) -> Requests:
         """Return the requests at the positions *these*."""
         parents = None if self.parent_id is None else self.parent_id[these]
         entered = None if self.entered is None else self.entered[these]
@@ -306,12 +306,11 @@ class Walk:
             together.setdefault(node.callees, []).append((node, these))
         outcome = Outcome(np.empty(rows, np.int64), np.empty(rows, np.bool_))
         for parts in together.values():
-            node, these = parts[0]
-            if len(parts) > 1:
-                these = np.sort(np.concatenate([each for _, each in parts]))
-            own = Own(took_ns[these], broken[these], gates[:, these])
-            called = self._calls(site, node, requests.some(these), span_id[these], own)
-            outcome.end_ns[these], outcome.failed[these] = called
+            chosen = ALL if len(together) == 1 else _merged([each for _, each in parts])
+            own = Own(took_ns[chosen], broken[chosen], gates[:, chosen])
+            some, ids = requests.some(chosen), span_id[chosen]
+            called = self._calls(site, parts[0][0], some, ids, own)
+            outcome.end_ns[chosen], outcome.failed[chosen] = called
         for node, these in landed:
             found = tuple(each[these] for each in local)
             some, ids = requests.some(these), span_id[these]
@@ -453,6 +452,12 @@ def _take(rows: Rows, some: Rows) -> Rows:
     if isinstance(rows, slice):
         return some
     return rows if isinstance(some, slice) else rows[some]
+
+
+def _merged(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return all positions of *parts*, each of them ascending, in order."""
+    # A stable sort looks for runs and merges them.
+    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
 
 
 def _ordinals(visits: Sequence[Visit]) -> NDArray[np.int64]:

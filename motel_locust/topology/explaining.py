@@ -24,6 +24,7 @@ _ONE_OF: Final = {
     "metrics": "metric",
     "roots": "root",
     "variants": "variant",
+    "when": "baggage",
 }
 """Mappings whose keys are names, and what one of their entries is called."""
 

@@ -113,7 +113,7 @@ def _unknown_baggage(outline: Outline) -> Iterator[Mistake]:
 def _only(names: Collection[str]) -> str:
     if not names or len(names) > _MAX_LISTED:
         return ""
-    return f"; there is {listed(map(quoted, names), 'and')}"
+    return f"; known: {', '.join(map(quoted, names))}"
 
 
 def _references(outline: Outline) -> Iterator[Reference]:

@@ -4,7 +4,7 @@ What chance decides about the course of a trace are *choice points*, each for al
 operation in a sample. Sample number r decides them so:
 
     r = 0       all true: it errs, the call is made, every attempt but the last counts as failed,
-                and of an operation's variants it is the one that errs most
+                and of variants it is the one that errs most
     r = 1       all true but own errors, and of variants the one that errs least: the healthy branch
                 at its widest
     r = 2       all false
