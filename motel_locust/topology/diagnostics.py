@@ -183,6 +183,11 @@ class TopologyError(Exception):
         return "\n".join(map(str, self.problems))
 
 
+def with_article(noun: str) -> str:
+    """Return *noun* behind "a" or "an"."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def quoted(text: str) -> str:
     """Return *text* in double quotes, control characters escaped, shortened to about 60."""
     shown = text if len(text) <= 60 else text[:57] + "..."
