@@ -42,7 +42,7 @@ CODES: Final = {
     "empty-key": "a key that must be a name is empty",
     "invalid-name": "the name has characters that it may not have",
     "reserved-key": "the key is set by the program itself",
-    "generator-form": "an attribute needs exactly one of the six generators",
+    "generator-form": "an attribute needs exactly one of the eight generators",
     "conflicting-keys": "two settings exclude each other",
     "incomplete-keys": "a setting needs another one that is not there",
     # references
@@ -61,6 +61,8 @@ CODES: Final = {
     "too-many-variants": "variants and their baggage make more than 10,000 kinds of requests",
     "call-cycle": "calls lead back to where they began",
     "unknown-domain": "the semantic conventions have no group of this name",
+    "unknown-column": "a file of rows has no such column",
+    "invalid-rows": "a file of rows is not CSV with a header, or has too many rows or none",
     "unknown-reference": "a group of conventions refers to an attribute or group that is not there",
     "scenario-cycle": "with the calls that scenarios add, calls lead back to where they began",
 }

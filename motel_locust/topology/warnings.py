@@ -150,8 +150,8 @@ def _state(operation: Operation, path: Path) -> Iterator[Mistake]:
     elif factor == 0 and pressure.error_rate_add == 0:
         message = "backpressure without duration_multiplier and error_rate_add changes nothing"
         yield _warning("without-effect", message, path, at_key=True)
-    durations = (operation, *operation.variants.values())
-    mean_ns = min(each.duration.mean_ns for each in durations if each.duration is not None)
+    durations = [operation.duration, *(each.duration for each in operation.variants.values())]
+    mean_ns = min(each.mean_ns for each in durations if each is not None)
     slowed_ns = mean_ns * min(factor, _GREATEST_FACTOR)
     if factor > 1 and 0 < threshold_ns < slowed_ns:
         message = f"backpressure keeps itself on: {format_duration(mean_ns)} "

@@ -13,7 +13,13 @@ from tests.integration.child import ROOT
 from tests.integration.collected import CollectedSpan
 from tests.integration.collector import Collector
 from tests.integration.locust_runs import Locusts
-from tests.integration.production import exponential, latencies, percentiles
+from tests.integration.production import (
+    cardinalities,
+    exponential,
+    latencies,
+    percentiles,
+    variants,
+)
 from tests.integration.production.arrived import Arrived
 
 if TYPE_CHECKING:
@@ -30,7 +36,9 @@ USERS, SECONDS = 10, 5
 JUDGES: dict[str, tuple[Judge, int]] = {
     "percentiles": (percentiles.statistics, 15),
     "latencies": (latencies.statistics, 60),
+    "variants": (variants.statistics, 15),
     "exponential histograms": (exponential.statistics, 200),
+    "cardinalities": (cardinalities.statistics, 35),
 }
 """What is judged, and how many statistics there are at least."""
 
@@ -85,19 +93,22 @@ def test_what_arrived_has_the_shape_that_the_file_says(judge: str, arrived: Arri
 
 
 @pytest.fixture(scope="module")
-def longer(arrived: Arrived) -> Arrived:
-    """The same with spans that have a tenth more of their length."""
-    return replace(arrived, spans=[stretched(each) for each in arrived.spans])
+def spoiled(arrived: Arrived) -> Arrived:
+    """The same with spans a tenth longer than they were, and texts that are read backwards."""
+    return replace(arrived, spans=[changed(each) for each in arrived.spans])
 
 
-def stretched(each: CollectedSpan) -> CollectedSpan:
+def changed(each: CollectedSpan) -> CollectedSpan:
     span = Span.FromString(each.span.SerializeToString())
     took_ns = span.end_time_unix_nano - span.start_time_unix_nano
     span.end_time_unix_nano += took_ns // 10
+    for attribute in span.attributes:
+        if attribute.value.HasField("string_value"):
+            attribute.value.string_value = attribute.value.string_value[::-1]
     return CollectedSpan(each.resource, each.scope, span)
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-def test_the_judges_see_what_is_wrong(judge: str, longer: Arrived) -> None:
+def test_the_judges_see_what_is_wrong(judge: str, spoiled: Arrived) -> None:
     statistics, _ = JUDGES[judge]
-    assert any(not each.holds for each in statistics(longer))
+    assert any(not each.holds for each in statistics(spoiled))

@@ -291,7 +291,7 @@ class ScalarMetrics:
     ) -> dict[str, Any]:
         found = {}
         for key, generator in metric.attributes.items():
-            found[key] = drawn_value(generator, word, *place, "attribute", key)
+            found[key] = drawn_value(key, generator, word, *place, "attribute", key)
             if isinstance(generator, model.Sequence):
                 found[key] = generator.sequence.replace("{n}", str(number))
         return found
