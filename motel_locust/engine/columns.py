@@ -187,11 +187,13 @@ class LinkColumns:
 class Columns:
     """The spans of one shape in one batch, in order of release: arrays of equal length.
 
-    trace      int64[rows]    index of the trace in the batch; ascending unless in real time
+    trace      int64[rows]    index of the trace in the batch; ascending unless in real time or
+                              where a service has instances: then it is by parts and resources
     span_id    uint64[rows]   little-endian bytes are the id's bytes; never 0
     parent_id  uint64[rows]   as ``span_id``; None where the shape has no parent
     start_ns   int64[rows]    Unix time
-    end_ns     int64[rows]    Unix time, not before ``start_ns``; ascending if in real time
+    end_ns     int64[rows]    Unix time, not before ``start_ns``; ascending if in real time, but
+                              for instances, where its ticks are
     failed     bool[rows]     True where the span's status is ERROR
     values     one column per attribute of the shape, None for a ``Constant``
     events     one tuple of columns per event of the shape, as ``values``
@@ -199,6 +201,9 @@ class Columns:
     number     int64[rows]    what numbered texts of the span, its metrics and logs carry; None
                               where none does
     own_events one per own event of the shape
+    resource   int64[rows]    which of the service's resources, see
+                              :mod:`~motel_locust.engine.instances`; those of one part and resource
+                              stand together. None where the shape's owner has them all
     """
 
     shape: Shape
@@ -213,6 +218,7 @@ class Columns:
     links: tuple[LinkColumns, ...] = ()
     number: NDArray[np.int64] | None = None
     own_events: tuple[EventColumns, ...] = ()
+    resource: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

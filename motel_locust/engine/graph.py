@@ -61,6 +61,7 @@ class Graph:
     timeout_ns      int64[entries]   FOR_EVER for none
     backoff_ns      int64[entries]
     awaited         bool[entries]
+    stays           bool[entries]    whether the caller's instance serves the call
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -123,6 +124,7 @@ class Graph:
         self.all_vary = bool((self.deviation_ns > 0).all())
         self.any_varies = bool((self.deviation_ns > 0).any())
         self.any_fails = bool(self.error_below.any())
+        self.any_served = any(each.served for each in operations)
 
     def _tabulate_entries(self, owners: list[OperationPlan], calls: list[CallPlan]) -> None:
         pairs = list(zip(owners, calls, strict=True))
@@ -138,6 +140,7 @@ class Graph:
         self.timeout_ns = np.array(timeouts, np.int64)
         self.backoff_ns = np.array([call.backoff_ns for call in calls], np.int64)
         self.awaited = np.array([call.awaited for call in calls], np.bool_)
+        self.stays = np.array([call.stays for call in calls], np.bool_)
         self.any_gated = bool(self.gated.any())
         self.any_wants = bool(self.wants.any())
         self.any_counts = bool((self.count != 1).any())

@@ -99,15 +99,22 @@ def pair(
                 limit_ns=call.timeout,
             )
             calls.append((name, call.model_copy(update={"target": own, "timeout": None})))
-        found[ref] = replace(
-            effective,
-            calls=tuple(calls),
-            variants=tuple(
-                replace(each, effective=replace(each.effective, calls=tuple(calls)))
-                for each in effective.variants
-            ),
-        )
+        found[ref] = _calling(effective, tuple(calls))
     return found, clients
+
+
+def _calling(effective: Effective, calls: tuple[tuple[str, Call], ...]) -> Effective:
+    """Return *effective* with other *calls*, whatever variant it is and wherever it runs."""
+    return replace(
+        effective,
+        calls=calls,
+        variants=tuple(
+            replace(each, effective=_calling(each.effective, calls)) for each in effective.variants
+        ),
+        on_instances={
+            index: _calling(each, calls) for index, each in effective.on_instances.items()
+        },
+    )
 
 
 def _arriving(call: Call) -> Call:

@@ -1,9 +1,10 @@
 """A topology compiled for one set of active scenarios: a graph of nodes, and trees of call sites.
 
 A *node* is an operation reached in one way, as far as its spans show it: a root or not, of one
-kind, with one baggage, in one variant. Where a request may reach several nodes, a *choice* stands
-for them. A *site* is one place in the unrolled tree: what is reached by one call, repetition and
-attempt from another site. All of them are made when they are first asked for.
+kind, with one baggage, in one variant, on an instance that differs or any other. Where a request
+may reach several nodes, a *choice* stands for them. A *site* is one place in the unrolled tree:
+what is reached by one call, repetition and attempt from another site. All of them are made when
+they are first asked for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from motel_locust.engine import draws, scenarios
+from motel_locust.engine import draws, instances, scenarios
 from motel_locust.engine.choices import Choice
 from motel_locust.engine.columns import Kind
 from motel_locust.engine.graph import Graph
@@ -27,7 +28,7 @@ from motel_locust.topology.model import Operation
 from motel_locust.topology.percentiles import PercentileDistribution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 SITES_OF_A_NODE: Final = 4
 MANY_SITES: Final = 250
 SITES_OF_A_GENERATION: Final = 4
+
+ANY_OTHER: Final = -1
+"""In place of the index of an instance: any of those that do not differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class CallPlan:
     backoff_ns: int
     awaited: bool
     producer: bool
+    stays: bool
+    """Whether the caller's instance serves it."""
 
     @property
     def attempts(self) -> int:
@@ -82,12 +88,13 @@ class CallPlan:
 
 
 class OperationPlan:
-    """What a visit needs to know of an operation, or of one of its variants.
+    """What a visit needs to know of an operation, or of one of its variants, or on an instance.
 
     ``keys`` uint64[purposes, 1] gives a span its words: first the ``gates`` of the calls, which are
-    the same for all variants, then rows ``duration_word`` and ``error_word``; what needs no draw
-    has none. ``client`` tells the caller's side of a call, which has the service and name of the
-    calling operation.
+    the same for all of these, then rows ``duration_word`` and ``error_word``; what needs no draw
+    has none. ``beside`` are the operations that the same instances serve, itself among them; none
+    where the service has no instances. ``client`` tells the caller's side of a call, which has the
+    service and name of the calling operation.
     """
 
     def __init__(
@@ -98,11 +105,13 @@ class OperationPlan:
         effective: Effective,
         *,
         seed: int,
+        beside: Collection[str],
         client: Client | None = None,
     ) -> None:
         self.ref, (self.service, self.name) = ref, place
         self.model, self.effective, self.client = model, effective, client
         self.limit_ns = effective.limit_ns
+        self.served = bool(beside)
         self.guarded = guarded(model)
         self.linked = tuple(link.ref for link in model.links)
         self.parallel = model.call_style == "parallel"
@@ -126,6 +135,7 @@ class OperationPlan:
                 draws.key(seed, self.service, self.name, "callee", name),
                 call,
                 None if call.probability == 1 else word("call", name),
+                stays=call.target in beside,
             )
             for name, call in effective.calls
         )
@@ -136,13 +146,17 @@ class OperationPlan:
         self.duration_word = word("duration") if varies else None
         self.error_word = word("error") if 0 < self.error_rate < 1 or may_rise else None
         self.variants = {
-            each.name: OperationPlan(ref, place, model, each.effective, seed=seed)
+            each.name: OperationPlan(ref, place, model, each.effective, seed=seed, beside=beside)
             for each in effective.variants
+        }
+        self.on_instances = {
+            index: OperationPlan(ref, place, model, each, seed=seed, beside=beside)
+            for index, each in effective.on_instances.items()
         }
         self.keys: NDArray[np.uint64] = np.array(keys, np.uint64)[:, np.newaxis]
 
     @staticmethod
-    def _compile_call(key: int, call: Call, gate: int | None) -> CallPlan:
+    def _compile_call(key: int, call: Call, gate: int | None, *, stays: bool) -> CallPlan:
         return CallPlan(
             key=key,
             target=call.target,
@@ -155,13 +169,16 @@ class OperationPlan:
             backoff_ns=call.retry_backoff,
             awaited=not call.detached,
             producer=call.producer,
+            stays=stays,
         )
 
 
 class Node:
-    """An operation, reached in one way; ``baggage`` is what its spans see.
+    """An operation, reached in one way.
 
-    For the caller's side of a call each attempt is a way of its own, as its spans tell which it is.
+    ``baggage`` is what its spans see, ``instance`` the index of the one that serves them, as far as
+    that makes a difference. For the caller's side of a call each attempt is a way of its own, as
+    its spans tell which it is.
     """
 
     def __init__(
@@ -172,9 +189,10 @@ class Node:
         kind: Kind,
         has_parent: bool,
         baggage: Mapping[str, str],
+        instance: int | None,
         attempt: int = 0,
     ) -> None:
-        self.operation, self.baggage = operation, baggage
+        self.operation, self.baggage, self.instance = operation, baggage, instance
         self._plan, self._attempt = plan, attempt
         self._reached = Reached(operation.service, operation.name, kind, has_parent, plan.labels)
 
@@ -183,7 +201,11 @@ class Node:
         """What each entry of the operation's calls reaches."""
         return tuple(
             self._plan.reach(
-                call.target, kind=self._kind_of(call), has_parent=True, baggage=self.baggage
+                call.target,
+                kind=self._kind_of(call),
+                has_parent=True,
+                baggage=self.baggage,
+                instance=self.instance if call.stays else None,
             )
             for call in self.operation.calls
         )
@@ -198,6 +220,7 @@ class Node:
             kind=self._kind_of(entry),
             has_parent=True,
             baggage=self.baggage,
+            instance=self.instance if entry.stays else None,
             attempt=attempt,
         )
 
@@ -314,26 +337,41 @@ class Plan:
         places = linking.operations(topology)
         single = {ref: scenarios.effective(topology, ref, active) for ref in places}
         effective, clients = pair(topology, single)
+        places |= {ref: client.place for ref, client in clients.items()}
+        beside: dict[str, set[str]] = {name: set() for name in topology.services}
+        for ref, (service, _) in places.items():
+            if topology.services[service].instances is not None:
+                beside[service].add(ref)
         self.operations = {
             ref: OperationPlan(
                 ref,
-                place,
-                topology.services[place[0]].operations[place[1]],
-                effective[ref],
+                places[ref],
+                topology.services[places[ref][0]].operations[places[ref][1]],
+                each,
                 seed=seed,
+                beside=beside[places[ref][0]],
             )
-            for ref, place in places.items()
+            for ref, each in effective.items()
+            if ref not in clients
         }
         for ref, client in clients.items():
-            own = effective[ref]
-            model = Operation(duration=own.duration)
             self.operations[ref] = OperationPlan(
-                ref, client.place, model, own, seed=seed, client=client
+                ref,
+                client.place,
+                Operation(duration=effective[ref].duration),
+                effective[ref],
+                seed=seed,
+                beside=beside[client.place[0]],
+                client=client,
             )
         self.linked = frozenset(ref for each in self.operations.values() for ref in each.linked)
         self._callees_first = self._sorted()
         self._nodes: dict[tuple[object, ...], Node] = {}
-        self._choices: dict[tuple[Node, ...], Choice] = {}
+        self._choices: dict[tuple[Landing, ...], Choice] = {}
+        self._instances = {name: each.instances for name, each in topology.services.items()}
+        self._differing: dict[str, set[int]] = {name: set() for name in topology.services}
+        for each in self.operations.values():
+            self._differing[each.service] |= each.on_instances.keys()
         self._spans_of: dict[str, dict[str, int]] = {}
         weights = scenarios.roots(topology, active)
         self.roots = tuple(
@@ -354,51 +392,85 @@ class Plan:
         kind: Kind,
         has_parent: bool,
         baggage: Mapping[str, str],
+        instance: int | None = None,
         attempt: int = 0,
     ) -> Landing:
         """Return what a request to operation *ref* reaches, made so by a span that sees *baggage*.
 
-        One of the operation's variants, if any fits.
+        One of the operation's variants, if any fits; where instances of its service differ, on the
+        *instance* that serves it already, or else on any.
         """
-        plain = self.operations[ref]
-        if plain.client is not None:
-            return self._node(plain, kind, has_parent, baggage, attempt)
+        operation, reached = self.operations[ref], (kind, has_parent)
+        if operation.client is not None:
+            return self._node(operation, reached, baggage, instance, attempt)
+        model, differing = self._instances[operation.service], self._differing[operation.service]
+        if model is None or not differing or instance is not None:
+            return self._land(operation, reached, baggage, instance)
+        # Before, on and after each that differs; in between all are alike.
+        places = {0, *differing, *(index + 1 for index in differing)}
+        first, *others = sorted(place for place in places if place < model.count)
+        options = tuple(
+            self._land(operation, reached, baggage, index if index in differing else ANY_OTHER)
+            for index in (first, *others)
+        )
+        key = instances.purpose(self.seed, operation.service)
+        edges = instances.bounds(model)[np.array(others, np.int64) - 1]
+        return self._choice(key, edges, options)
+
+    def _land(
+        self,
+        plain: OperationPlan,
+        reached: tuple[Kind, bool],
+        baggage: Mapping[str, str],
+        instance: int | None,
+    ) -> Landing:
+        """Return what a request to *plain* reaches on *instance*."""
         fitting = plain.effective.fitting(baggage)
         seen = {**baggage, **self.shapes.declared_baggage(plain.service, plain.name)}
         if not fitting:
-            return self._node(plain, kind, has_parent, seen)
+            return self._node(plain, reached, seen, instance)
         nodes = tuple(
-            self._node(plain.variants[each.name], kind, has_parent, {**seen, **each.baggage})
+            self._node(plain.variants[each.name], reached, {**seen, **each.baggage}, instance)
             for each in fitting
         )
-        if len(nodes) == 1:
-            return nodes[0]
-        if nodes not in self._choices:
-            weights = [each.weight for each in fitting]
-            key = draws.key(self.seed, plain.service, plain.name, "variant")
-            self._choices[nodes] = Choice(np.uint64(key), draws.bounds(weights), nodes)
-        return self._choices[nodes]
+        key = draws.key(self.seed, plain.service, plain.name, "variant")
+        edges = draws.bounds([each.weight for each in fitting])
+        return self._choice(np.uint64(key), edges, nodes)
+
+    def _choice(
+        self, key: np.uint64, edges: NDArray[np.uint64], options: tuple[Landing, ...]
+    ) -> Landing:
+        """Return the choice between *options*, the same one each time."""
+        if len(options) == 1:
+            return options[0]
+        if options not in self._choices:
+            self._choices[options] = Choice(key, edges, options)
+        return self._choices[options]
 
     def _node(
         self,
         operation: OperationPlan,
-        kind: Kind,
-        has_parent: bool,
+        reached: tuple[Kind, bool],
         baggage: Mapping[str, str],
+        instance: int | None,
         attempt: int = 0,
     ) -> Node:
         """Return the node whose spans see what *baggage* holds, as far as anybody can tell."""
         wanted = self._wanted[operation.ref]
         if wanted is not None:
             baggage = {key: baggage[key] for key in sorted(wanted & baggage.keys())}
-        key = (operation, kind, has_parent, tuple(baggage.items()), attempt)
+        if instance is not None:
+            operation = operation.on_instances.get(instance, operation)
+        key = (operation, *reached, tuple(baggage.items()), instance, attempt)
         if key not in self._nodes:
+            kind, has_parent = reached
             self._nodes[key] = Node(
                 self,
                 operation,
                 kind=kind,
                 has_parent=has_parent,
                 baggage=baggage,
+                instance=instance,
                 attempt=attempt,
             )
         return self._nodes[key]

@@ -64,6 +64,7 @@ class LogColumns:
     observed_ns  int64[rows]    Unix time
     values       one column per attribute of the shape, None for a ``Constant``
     shown        one column for each of what differs in the body, in its order
+    resource     int64[rows]    as that of the span's columns
     """
 
     shape: LogShape
@@ -73,6 +74,7 @@ class LogColumns:
     observed_ns: NDArray[np.int64]
     values: tuple[ValueColumn, ...]
     shown: tuple[ValueColumn, ...]
+    resource: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,8 @@ values; no model is ever changed by it, so nothing outlives its scenario's windo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
@@ -16,13 +17,14 @@ from motel_locust.topology import linking
 from motel_locust.topology.variants import fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from motel_locust.topology.model import (
         Call,
         Generator,
+        InstanceOverride,
         Operation,
         Topology,
         Traffic,
@@ -80,6 +82,8 @@ class Effective:
     """The name of the variant that does so; None for the plain operation."""
     variants: tuple[Variation, ...] = ()
     """Of the plain operation, the variants that may be chosen in its place."""
+    on_instances: Mapping[int, Effective] = field(default_factory=dict)
+    """What it does where a scenario has something to say of the instance, by the index of that."""
 
     def fitting(self, baggage: Mapping[str, str]) -> list[Variation]:
         """Return between which variants chance decides for a request that brings *baggage*.
@@ -133,10 +137,45 @@ def effective(topology: Topology, ref: str, scenarios: Active) -> Effective:
         for index, call in enumerate(operation.calls)
         if call.target not in removed
     ]
-    plain = Effective(duration, error_rate, attributes, (*own, *added))
-    if not operation.variants:
-        return plain
-    return replace(plain, variants=tuple(_variations(topology, ref, scenarios, plain)))
+    found = Effective(duration, error_rate, attributes, (*own, *added))
+    if operation.variants:
+        found = replace(found, variants=tuple(_variations(topology, ref, scenarios, found)))
+    ill = _ill(topology, ref, scenarios)
+    return _on_instances(found, ill) if ill else found
+
+
+def _ill(topology: Topology, ref: str, scenarios: Active) -> dict[int, list[InstanceOverride]]:
+    """Return what scenarios change in some instances for *ref*, by the index of the instance.
+
+    What is said of the operation comes after what is said of its service.
+    """
+    found: defaultdict[int, list[InstanceOverride]] = defaultdict(list)
+    service, _ = _place(topology, ref)
+    for scenario in scenarios:
+        overrides = topology.scenarios[scenario].override
+        for key in (service, ref):
+            if key in overrides:
+                for number, change in overrides[key].instances.items():
+                    found[number - 1].append(change)
+    return dict(found)
+
+
+def _on_instances(of: Effective, ill: Mapping[int, Sequence[InstanceOverride]]) -> Effective:
+    """Return *of* and its variants with what differs on some instances."""
+    on_instances = {}
+    for index, changes in ill.items():
+        there = replace(of, variants=())
+        for change in changes:
+            there = replace(
+                there,
+                duration=change.duration or there.duration,
+                error_rate=there.error_rate if change.error_rate is None else change.error_rate,
+            )
+        on_instances[index] = there
+    variants = tuple(
+        replace(each, effective=_on_instances(each.effective, ill)) for each in of.variants
+    )
+    return replace(of, variants=variants, on_instances=on_instances)
 
 
 def _variations(
@@ -189,11 +228,16 @@ def roots(topology: Topology, scenarios: Active) -> dict[str, float]:
 
 
 def _operation(topology: Topology, ref: str) -> Operation:
+    service, name = _place(topology, ref)
+    return topology.services[service].operations[name]
+
+
+def _place(topology: Topology, ref: str) -> tuple[str, str]:
+    """Return the service and the name of the operation *ref*."""
     # Any dot may be the one between the two names; refs are unique, so one of them fits.
     dots = [place for place, letter in enumerate(ref) if letter == "."]
-    named = [(topology.services.get(ref[:dot]), ref[dot + 1 :]) for dot in dots]
     return next(
-        service.operations[name]
-        for service, name in named
-        if service and name in service.operations
+        (ref[:dot], ref[dot + 1 :])
+        for dot in dots
+        if (service := topology.services.get(ref[:dot])) and ref[dot + 1 :] in service.operations
     )

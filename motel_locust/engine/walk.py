@@ -43,17 +43,21 @@ REASONS: Final = {state.CIRCUIT_OPEN: CIRCUIT_OPEN, state.QUEUE_FULL: QUEUE_FULL
 class Requests(NamedTuple):
     """What arrives at one site: the traces, when each request starts, and the calling spans.
 
-    Roots have none.
+    Roots have none. ``entered`` are the ids of the spans with which requests entered the service,
+    where it has instances; they are not known before the request has an id, but if the caller's
+    instances serve it.
     """
 
     rows: Rows
     start_ns: NDArray[np.int64]
     parent_id: NDArray[np.uint64] | None
+    entered: NDArray[np.uint64] | None = None
 
     def some(self, these: Rows) -> Requests:
         """Return the requests at the positions *these*."""
         parents = None if self.parent_id is None else self.parent_id[these]
-        return Requests(_take(self.rows, these), self.start_ns[these], parents)
+        entered = None if self.entered is None else self.entered[these]
+        return Requests(_take(self.rows, these), self.start_ns[these], parents, entered)
 
 
 class Outcome(NamedTuple):
@@ -145,6 +149,7 @@ class Walk:
             elif len(visits) > 1:
                 order = order_of(trace)
             parents = [each for visit in visits if (each := visit.requests.parent_id) is not None]
+            entered = [each for visit in visits if (each := visit.requests.entered) is not None]
             yield (
                 shape,
                 Spans(
@@ -159,6 +164,7 @@ class Walk:
                         join([visit.local[index] for visit in visits])[order]
                         for index in range(len(shape.links))
                     ),
+                    entered=join(entered)[order] if entered else None,
                 ),
             )
 
@@ -232,6 +238,8 @@ class Walk:
         if callers is None:
             callers = self._traces.trace_key[requests.rows]
         span_id = draws.draw_ids(site.key, callers)
+        if site.operation.served and requests.entered is None:
+            requests = requests._replace(entered=span_id)
         if not site.operation.guarded:
             return self._span(site, requests, span_id)
         tick = self._ticks[site.operation.ref]
@@ -334,8 +342,10 @@ class Walk:
         operation = node.operation
         cursor = begin = requests.start_ns + (own.took_ns >> 1)
         failed = own.broken
-        for index in range(len(operation.calls)):
-            calling = Requests(requests.rows, begin if operation.parallel else cursor, span_id)
+        for index, call in enumerate(operation.calls):
+            start_ns = begin if operation.parallel else cursor
+            entered = requests.entered if call.stays else None
+            calling = Requests(requests.rows, start_ns, span_id, entered)
             outcome = self._call(site, node, index, calling, own)
             if outcome is not None:
                 cursor = np.maximum(cursor, outcome.end_ns)

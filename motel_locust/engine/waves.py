@@ -108,6 +108,7 @@ class WaveWalk:
         callers = requests.caller[rows.request[order]] if requests.size else order
         self._pause()
         parent_id = rows.span_id[callers]  # of no meaning for roots
+        entered = rows.entered[order] if self._graph.any_served else None
         self._pause()
         stops = np.bincount(shape, minlength=len(shapes)).cumsum().tolist()
         for each, start, stop in zip(shapes, [0, *stops], stops, strict=False):
@@ -122,6 +123,7 @@ class WaveWalk:
                     end_ns=end_ns[these],
                     failed=failed[these],
                     ordinal=self._ordinals(order[these]) if each.numbered else None,
+                    entered=None if entered is None else entered[these],
                 ),
             )
 
@@ -137,6 +139,8 @@ class WaveWalk:
         rows.trace[new] = np.arange(root.size)
         rows.span_id[new] = draws.draw_ids(keys[root], traces.trace_key)
         graph = self._graph
+        if graph.any_served:
+            rows.entered[new] = rows.span_id[new]
         rows.node[new] = graph.choices.land(graph.root[root], rows.span_id[new])
         rows.place[new] = rows.request[new] = 0
         self._generations.append(_Generation())
@@ -176,6 +180,8 @@ class WaveWalk:
         rows.trace[new] = rows.trace[caller]
         keys = draws.nth_keys(graph.key[entry], place)
         rows.span_id[new] = span_id = draws.draw_ids(keys, rows.span_id[caller])
+        if graph.any_served:
+            rows.entered[new] = np.where(graph.stays[entry], rows.entered[caller], span_id)
         target = graph.target[entry]
         if graph.any_counted:
             target += graph.counted[entry] * (place % (1 + graph.retries[entry]))

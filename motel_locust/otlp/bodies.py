@@ -1,7 +1,7 @@
 """Bodies of requests: encoded spans, metrics or log records under their service's resource.
 
 ExportTraceServiceRequest
-  resource_spans: one for each service
+  resource_spans: one for each service, or each of its resources where it has several
     resource
     scope_spans: one
       scope
@@ -27,13 +27,14 @@ from motel_locust.otlp.attributes import key_values
 from motel_locust.otlp.wire import field_tag, varint, varint_width
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from motel_locust.engine.recorded import RecordedAttributes
     from motel_locust.otlp.parcels import Parcel
 
 NAME = "motel-locust"
 """Of our scope, and of the SDK that a resource names."""
+MOST_HEADS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,74 +53,119 @@ class Head:
         length = len(self.resource) + len(scope) + size
         return self.OF_RESOURCE + varint(length) + self.resource + scope
 
-    def with_items(self, size: int) -> int:
-        """Return how many bytes *size* bytes of items and all that stands before them are."""
-        for tag, field in ((self.OF_SCOPE, self.scope), (self.OF_RESOURCE, self.resource)):
-            size += len(field)
-            size += len(tag) + varint_width(size)
-        return size
+    def with_items(self, size: int) -> tuple[int, int]:
+        """Return how many bytes *size* bytes of items and all that stands before them are.
+
+        And how many more items' bytes there may be before that grows by more than these.
+        """
+        inner = len(self.scope) + size
+        width = varint_width(inner)
+        outer = len(self.resource) + len(self.OF_SCOPE) + width + inner
+        outer_width = varint_width(outer)
+        room = min((1 << 7 * width) - inner, (1 << 7 * outer_width) - outer) - 1
+        return len(self.OF_RESOURCE) + outer_width + outer, room
 
 
 def encode_heads(
     resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
-) -> dict[str, Head]:
-    """Return the head of every service.
+) -> Mapping[str, Head]:
+    """Return the head of every service, or resource; each is made when it is first asked for.
 
     Args:
-        resources: each service's own resource attributes, by the service's name or, where recorded
-            spans tell several of a service apart, by that of the resource.
+        resources: each service's own resource attributes, by the service's name or, where it has
+            several resources, by that of the resource.
         environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them. A
             service's own win over these; its name and our version win over all.
     """
-    scope = InstrumentationScope(
-        name=NAME,
-        version=__version__,
-        attributes=key_values({"motel.synthetic": True}),
-    )
-    heads = {}
-    for service, own in resources.items():
+    return _Heads(resources, environment)
+
+
+class _Heads(dict[str, Head]):
+    """What :func:`encode_heads` returns."""
+
+    def __init__(
+        self, resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self._resources, self._environment = resources, environment
+        scope = InstrumentationScope(
+            name=NAME,
+            version=__version__,
+            attributes=key_values({"motel.synthetic": True}),
+        )
+        self._scope = ScopeSpans(scope=scope).SerializeToString()
+
+    def __missing__(self, owner: str) -> Head:
         attributes = {
             "telemetry.sdk.language": "python",
             "telemetry.sdk.name": NAME,
             "telemetry.sdk.version": __version__,
-            **environment,
-            "service.name": service,
-            **own,
+            **self._environment,
+            "service.name": owner,
+            **self._resources[owner],
             "motel.version": __version__,
         }
         resource = Resource(attributes=key_values(attributes))
-        heads[service] = Head(
-            resource=ResourceSpans(resource=resource).SerializeToString(),
-            scope=ScopeSpans(scope=scope).SerializeToString(),
-        )
-    return heads
+        head = Head(ResourceSpans(resource=resource).SerializeToString(), self._scope)
+        if len(self) >= MOST_HEADS:
+            del self[next(iter(self))]  # the oldest: resources come and go
+        self[owner] = head
+        return head
+
+
+class _Section:
+    """What a body has of one resource."""
+
+    __slots__ = ("head", "items", "pieces", "room", "size")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.pieces: list[memoryview] = []
+        self.items = self.size = 0  # bytes, without and with the head
+        self.room = -1  # bytes that may come without making the head longer
+
+    def add(self, pieces: Sequence[memoryview]) -> int:
+        """Add *pieces*; return by how many bytes the body grows."""
+        self.pieces += pieces
+        added = sum(map(len, pieces))
+        self.items += added
+        self.room -= added
+        if self.room < 0:
+            before = self.size
+            self.size, self.room = self.head.with_items(self.items)
+            return self.size - before
+        self.size += added
+        return added
 
 
 class BodyBuilder:
-    """Collects parcels into one body; *heads* are those of `encode_heads`."""
+    """Collects parcels into one body; *heads* are those of their owners.
+
+    Attributes:
+        items: how many there are.
+        size: the bytes of the body as it stands: what `build` would return.
+    """
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
         self._heads = heads
-        self._pieces: dict[str, list[memoryview]] = {}
-        self._sizes: dict[str, int] = {}
-        self.items = 0
-
-    @property
-    def size(self) -> int:
-        """The bytes of the body as it stands: what `build` would return."""
-        return sum(self._heads[service].with_items(size) for service, size in self._sizes.items())
+        self._sections: dict[str, _Section] = {}
+        self.items = self.size = 0
 
     def add(self, parcel: Parcel) -> None:
         """Add the items of *parcel*."""
-        for service, pieces in parcel.pieces.items():
-            self._pieces.setdefault(service, []).extend(pieces)
-            self._sizes[service] = self._sizes.get(service, 0) + sum(map(len, pieces))
+        sections, size = self._sections, self.size
+        for owner, pieces in parcel.pieces.items():
+            section = sections.get(owner)
+            if section is None:
+                section = sections[owner] = _Section(self._heads[owner])
+            size += section.add(pieces)
+        self.size = size
         self.items += parcel.items
 
     def build(self) -> bytes:
-        """Return the body: one complete request of its signal, every service in it once."""
+        """Return the body: one complete request of its signal, every resource in it once."""
         body: list[bytes | memoryview] = []
-        for service, pieces in self._pieces.items():
-            body.append(self._heads[service].before(self._sizes[service]))
-            body += pieces
+        for section in self._sections.values():
+            body.append(section.head.before(section.items))
+            body += section.pieces
         return b"".join(body)

@@ -55,6 +55,7 @@ CODES: Final = {
     "not-called": "a scenario removes a call that the operation does not make",
     "unknown-variant": "a scenario overrides a variant that the operation does not have",
     "unknown-baggage": "a variant asks for baggage that nothing sets",
+    "unknown-instance": "the service has no instance of this number",
     "unknown-metric": "a scenario overrides a metric that is not defined at this place",
     "fixed-metric": "a scenario overrides a metric that has no value",
     "too-many-variants": "variants and their baggage make more than 10,000 kinds of requests",

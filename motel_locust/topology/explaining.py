@@ -17,6 +17,8 @@ _ONE_OF: Final = {
     "operations": "operation",
     "attributes": "attribute",
     "resource_attributes": "resource attribute",
+    "instance_attributes": "instance attribute",
+    "weights": "instance",
     "baggage": "baggage",
     "override": "override",
     "metrics": "metric",

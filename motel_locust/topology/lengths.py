@@ -29,12 +29,20 @@ def longest_likely_ns(topology: Topology) -> dict[str, int]:
     operations = {
         ref: topology.services[service].operations[name] for ref, (service, name) in places.items()
     }
+    of_service = {
+        service_name: [f"{service_name}.{name}" for name in service.operations]
+        for service_name, service in topology.services.items()
+    }
     calls = {ref: list(operation.calls) for ref, operation in operations.items()}
     durations = {ref: _durations(operation) for ref, operation in operations.items()}
     for scenario in topology.scenarios:
         for key, override in scenario.override.items():
             if key in durations:
                 durations[key] += _durations(override)
+            for ref in durations.keys() & {key, *of_service.get(key, ())}:
+                durations[ref] += [
+                    each.duration for each in override.instances.values() if each.duration
+                ]
     longest: dict[str, int] = {}
     order = TopologicalSorter({ref: {call.target for call in calls[ref]} for ref in calls})
     for ref in order.static_order():

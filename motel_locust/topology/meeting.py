@@ -37,8 +37,7 @@ def check_variants(topology: Topology) -> tuple[list[Mistake], list[Mistake]]:
     if not any(operation.variants for operation in operations.values()):
         return [], []
     paths: dict[str, Path] = {
-        ref: ("services", service, "operations", name, "variants")
-        for ref, (service, name) in places.items()
+        ref: ("services", service, "operations", name) for ref, (service, name) in places.items()
     }
     met = _Meetings(topology, operations).met
     if len(met) > MOST_KINDS:
@@ -47,7 +46,7 @@ def check_variants(topology: Topology) -> tuple[list[Mistake], list[Mistake]]:
 
 
 def _too_many(met: Iterable[_Met], paths: Mapping[str, Path]) -> Mistake:
-    worst = Counter(each.ref for each in met if each.variant is not None).most_common(1)[0][0]
+    [(worst, _)] = Counter(each.ref for each in met).most_common(1)
     message = f"variants and their baggage make more than {MOST_KINDS:,} kinds of requests, most "
     message += f"of them to {quoted(worst)}; let fewer variants set baggage"
     return Mistake("too-many-variants", message, path=paths[worst], at_key=True, complete=True)
@@ -64,7 +63,7 @@ def _unmet(
                 asked = ", ".join(f"{key}: {value}" for key, value in variant.when.items())
                 message = f"no request to {quoted(ref)} brings {{{asked}}}, so variant "
                 message += f"{quoted(name)} is never chosen"
-                path = (*paths[ref], name, "when")
+                path = (*paths[ref], "variants", name, "when")
                 yield Mistake("unreachable-variant", message, path=path, at_key=True, complete=True)
 
 
@@ -76,12 +75,12 @@ class _Meetings:
         self._places = linking.operations(topology)
         self._callees = _callees(topology, operations)
         self._deciding = self._decide()
-        self.met: set[_Met] = set()
+        self.met: dict[_Met, None] = {}
         waiting = [each for ref in _roots(topology) for each in self._reached(ref, {})]
         while waiting and len(self.met) <= MOST_KINDS:
             each = waiting.pop()
             if each not in self.met:
-                self.met.add(each)
+                self.met[each] = None
                 baggage = dict(each.baggage)
                 for callee in self._callees[each.ref]:
                     waiting += self._reached(callee, baggage)
@@ -161,7 +160,7 @@ def _callees(topology: Topology, operations: Mapping[str, Operation]) -> dict[st
     return found
 
 
-def _roots(topology: Topology) -> set[str]:
+def _roots(topology: Topology) -> list[str]:
     """Return where traces ever begin."""
     traffics = (scenario.traffic for scenario in topology.scenarios)
-    return {ref for each in (None, *traffics) for ref in linking.roots(topology, each)}
+    return sorted({ref for each in (None, *traffics) for ref in linking.roots(topology, each)})

@@ -24,6 +24,7 @@ from motel_locust.topology.generators import (
     Texts,
     Value,
 )
+from motel_locust.topology.instances import InstanceOverride, Instances
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
     Text,
@@ -68,6 +69,8 @@ __all__ = [
     "DurationDistribution",
     "Event",
     "Generator",
+    "InstanceOverride",
+    "Instances",
     "Link",
     "Log",
     "LogOverride",

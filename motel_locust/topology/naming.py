@@ -118,6 +118,7 @@ def _attributes(topology: Topology) -> Iterator[tuple[str, _Fixed]]:
     for service_name, service in topology.services.items():
         path: Path = ("services", service_name)
         yield from _texts(service.resource_attributes, (*path, "resource_attributes"))
+        yield from _texts(service.instance_attributes, (*path, "instance_attributes"))
         yield from _texts(service.attributes, (*path, "attributes"))
         yield from _signals(service, path)
         for name, operation in service.operations.items():

@@ -80,6 +80,7 @@ class OverrideOutline:
     removed: tuple[Reference, ...]
     metrics: tuple[Reference, ...]
     variants: tuple[Reference, ...]
+    instances: tuple[Reference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Outline:
     """All that services, operations and variants set."""
     asked: tuple[Entry, ...]
     """What variants ask for."""
+    instances: dict[str, str]
+    """How many instances services have, as it is written; nothing where it is not."""
 
     @cached_property
     def calls(self) -> dict[str, list[Reference]]:
@@ -138,6 +141,7 @@ def outline(root: Node) -> Outline:
             _scenario(node, index) for index, node in enumerate(_items(_get(root, "scenarios")))
         ),
         roots=tuple(_roots(root)),
+        instances={name: _count(_get(node, "instances")) for name, node in services.items()},
         baggage=tuple(_baggage(services)),
         asked=tuple(_asked(services)),
     )
@@ -196,6 +200,10 @@ def _scenario(node: Node, index: int) -> ScenarioOutline:
     )
 
 
+def _count(node: Node | None) -> str:
+    return _text(node) or _text(_get(node, "count"))
+
+
 def _override(key: str, node: Node, path: Path) -> OverrideOutline:
     return OverrideOutline(
         key=key,
@@ -208,6 +216,10 @@ def _override(key: str, node: Node, path: Path) -> OverrideOutline:
         ),
         variants=tuple(
             Reference(name, (*path, "variants", name)) for name in _entries(_get(node, "variants"))
+        ),
+        instances=tuple(
+            Reference(number, (*path, "instances", number))
+            for number in _entries(_get(node, "instances"))
         ),
     )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from motel_locust.topology.diagnostics import Mistake, listed, quoted, suggestion
 from motel_locust.topology.document import Entries, Node, PlacedMistake, walk
+from motel_locust.topology.instances import no_such
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -147,7 +148,9 @@ def _override(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
         for field in override.fields:
             if field in _OPERATION_FIELDS:
                 message = f"{field} does not fit service {quoted(override.key)}, which takes "
-                message += "metrics and logs only; name an operation as service.operation"
+                message += (
+                    "metrics, logs and instances only; name an operation as service.operation"
+                )
                 path = (*override.path, field)
                 yield _complete("misplaced-override", message, path, at_key=True)
     else:
@@ -156,6 +159,7 @@ def _override(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
         yield _complete("unknown-override", message, override.path, at_key=True)
         return
     yield from _overridden_metrics(override, outline)
+    yield from _unknown_instances(override, outline)
 
 
 def _not_called(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
@@ -174,6 +178,23 @@ def _unknown_variants(override: OverrideOutline, outline: Outline) -> Iterator[M
             near = suggestion(reference.ref, known) or (_only(known) if known else "; it has none")
             message = f"operation {quoted(override.key)} has no variant {quoted(reference.ref)}"
             yield _complete("unknown-variant", message + near, reference.path, at_key=True)
+
+
+def _unknown_instances(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
+    services = [each.service for each in outline.operations if each.ref == override.key]
+    service = services[0] if services else override.key
+    written = outline.instances[service]
+    if override.instances and not written:
+        message = f"service {quoted(service)} has no instances to override; write instances: 3 "
+        path = (*override.path, "instances")
+        yield _complete("unknown-instance", f"{message}there, or as many as it has", path)
+    if not written.isdecimal():
+        return  # which the models tell
+    for reference in override.instances:
+        number = reference.ref
+        if number.isdecimal() and int(number) > int(written):
+            message = no_such(number, int(written))
+            yield _complete("unknown-instance", message, reference.path, at_key=True)
 
 
 def _overridden_metrics(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field
 
 from motel_locust.topology.generators import Attributes
+from motel_locust.topology.instances import InstanceNumber, InstanceOverride
 from motel_locust.topology.kinds import (
     DurationDistribution,
     Offset,
@@ -59,6 +60,10 @@ class Override(Part):
         tuple[Annotated[str, BeforeValidator(_removed)], ...], BeforeValidator(items_of)
     ] = ()
     """The targets that the operation does not call meanwhile."""
+    instances: Annotated[dict[InstanceNumber, InstanceOverride], BeforeValidator(entries_of)] = (
+        Field(default_factory=dict)
+    )
+    """What differs on some of the service's instances, by their numbers from 1."""
     metrics: Annotated[dict[str, MetricOverride], BeforeValidator(entries_of)] = Field(
         default_factory=dict
     )

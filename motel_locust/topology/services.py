@@ -1,20 +1,24 @@
 """Services, their operations, and the calls between them."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 
 from motel_locust.topology.baggage import Baggage
-from motel_locust.topology.diagnostics import Mistake, Mistakes
+from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted
 from motel_locust.topology.generators import Attributes
+from motel_locust.topology.instances import (
+    INSTANCE_ID,
+    InstanceAttributes,
+    Instances,
+    ResourceAttributes,
+)
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
     Count,
@@ -42,14 +46,6 @@ from motel_locust.topology.variants import Variants
 
 CallStyle = Literal["parallel", "sequential"]
 CallCondition = Literal["on-error", "on-success"]
-
-RESERVED_RESOURCE_ATTRIBUTES: Final = ("service.name", "motel.version")
-
-
-def _resource_key(key: str) -> str:
-    if key in RESERVED_RESOURCE_ATTRIBUTES:
-        raise Mistake("reserved-key", "is set automatically; leave it out", at_key=True)
-    return key
 
 
 class Call(Part):
@@ -212,6 +208,26 @@ class Operation(Part):
 class Service(Part):
     """A service: the resource of its telemetry, and what it can do."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                rule(
+                    given("instance_attributes", {}),
+                    given("instances"),
+                    "instance_attributes needs instances",
+                ),
+                not_both(
+                    given("instances"),
+                    {
+                        "required": ["resource_attributes"],
+                        "properties": {"resource_attributes": {"required": [INSTANCE_ID]}},
+                    },
+                    f"every instance has a {INSTANCE_ID} of its own",
+                ),
+            ]
+        }
+    )
+
     title: ClassVar[str] = "service"
     examples: ClassVar = {"operations": "operations: {work: {duration: 10ms}}"}
 
@@ -219,20 +235,12 @@ class Service(Part):
         json_schema_extra={"minProperties": 1}
     )
     """What it can do; a name becomes the name of the spans."""
-    resource_attributes: Annotated[
-        dict[
-            Annotated[
-                Name,
-                AfterValidator(_resource_key),
-                WithJsonSchema(
-                    {"type": "string", "not": {"enum": ["", *RESERVED_RESOURCE_ATTRIBUTES]}}
-                ),
-            ],
-            TextValue,
-        ],
-        BeforeValidator(entries_of),
-    ] = Field(default_factory=dict)
+    resource_attributes: ResourceAttributes = Field(default_factory=dict)
     """Attributes of its resource, besides ``service.name``; fixed texts."""
+    instances: Instances | None = None
+    """The processes that run it, each a resource; unset, it has one resource."""
+    instance_attributes: InstanceAttributes = Field(default_factory=dict)
+    """Attributes of its instances' resources; ``{n}`` stands for the number of each one."""
     attributes: Annotated[dict[Name, TextValue], BeforeValidator(entries_of)] = Field(
         default_factory=dict
     )
@@ -255,3 +263,23 @@ class Service(Part):
                 f"is empty, a service needs at least one; write {cls.examples['operations']}",
             )
         return operations
+
+    @field_validator("instances")
+    @classmethod
+    def _have_ids_of_their_own(
+        cls, instances: Instances | None, info: ValidationInfo
+    ) -> Instances | None:
+        if instances is not None and INSTANCE_ID in info.data.get("resource_attributes", ()):
+            message = f"and resource attribute {quoted(INSTANCE_ID)} exclude each other: every "
+            message += "instance has one of its own; write it under instance_attributes, with {n}"
+            raise Mistake("conflicting-keys", message)
+        return instances
+
+    @field_validator("instance_attributes")
+    @classmethod
+    def _belong_to_instances(
+        cls, attributes: dict[str, str], info: ValidationInfo
+    ) -> dict[str, str]:
+        if attributes and info.data.get("instances", 1) is None:
+            raise Mistake("incomplete-keys", "needs instances; write for example instances: 3")
+        return attributes

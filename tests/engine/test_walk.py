@@ -90,6 +90,7 @@ def row_of(columns: Columns, row: int, numbers: list[int | None]) -> tuple[Any, 
             for event, drawn in zip(shape.events, columns.events, strict=True)
         ],
         links,
+        None if columns.resource is None else int(columns.resource[row]),
     )
 
 
@@ -106,6 +107,7 @@ def expected(span: ScalarSpan) -> tuple[Any, ...]:
         span.attributes,
         span.events,
         span.links,
+        span.resource,
     )
 
 
@@ -115,7 +117,7 @@ def test_the_columnar_walk_makes_the_spans_of_the_scalar_one(
     topology: Topology, limit: int
 ) -> None:
     engine, batches = run(topology, [400_000_000], max_spans_per_trace=limit)
-    oracle = ScalarWalk(topology, seed=7, limit=limit)
+    oracle = ScalarWalk(topology, seed=7, limit=limit, origin_ns=EPOCH_NS)
     arrivals = sorted(t for batch in batches for t in batch.arrival_ns.tolist())
     for number, arrival in enumerate(arrivals):
         oracle.trace(number, arrival, scenarios.active(topology, arrival - EPOCH_NS))

@@ -40,6 +40,18 @@ generators = st.sampled_from(
         {"text": {"length": 2, "distinct": 1_000}},
     ]
 )
+instances = st.sampled_from(
+    [
+        *(None, None, None, 1, 3),
+        {"count": 4, "weights": {"2": 7, "4": 0.5}},
+        {"count": 5, "weights": {"1": 3}, "restart_every": "1s"},
+    ]
+)
+ill = st.dictionaries(
+    st.sampled_from(["1", "2", "4"]),
+    st.fixed_dictionaries({}, optional={"duration": durations, "error_rate": shares}),
+    max_size=2,
+)
 attributes = st.dictionaries(st.sampled_from(["a", "b", "c"]), generators, max_size=3)
 
 # Of variants that may be there or not: names are compared where a file is read.
@@ -169,6 +181,8 @@ def topologies(
             service, {"operations": {}, "attributes": {"team": service, "a": "service"}}
         )
         owner["operations"][name] = operation
+    for owner in services.values():
+        owner["instances"] = draw(instances)
     return topology(
         services,
         traffic={"rate": rate},
@@ -199,13 +213,14 @@ def scenarios(draw: st.DrawFn, refs: list[str]) -> list[dict[str, Any]]:
         override["variants"] = draw(changes)
         if draw(st.booleans()):
             override["duration"] = draw(durations)
+        override["instances"] = draw(ill)
         scenarios.append(
             {
                 "name": f"s{index}",
                 "at": draw(st.sampled_from(["0s", "105ms", "1s"])),
                 "duration": draw(st.sampled_from(["300ms", "2s"])),
                 "priority": draw(st.integers(-1, 1)),
-                "override": {ref: override},
+                "override": {ref: override, ref.split(".")[0]: {"instances": draw(ill)}},
             }
         )
     return scenarios
@@ -223,7 +238,11 @@ def layered(draw: st.DrawFn, *, fewest_calls: int = 0, paired: bool = False) -> 
         for depth, width in enumerate(widths)
     ]
     services: dict[str, Any] = {
-        each: {"operations": {}, "baggage": draw(st.sampled_from([{}, {"from": each}]))}
+        each: {
+            "operations": {},
+            "baggage": draw(st.sampled_from([{}, {"from": each}])),
+            "instances": draw(instances),
+        }
         for each in SERVICES
     }
     refs = [ref for layer in layers for ref in layer]

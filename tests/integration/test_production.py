@@ -19,6 +19,7 @@ from tests.integration.production import (
     latencies,
     pairs,
     percentiles,
+    variants,
 )
 from tests.integration.production.arrived import Arrived
 
@@ -37,6 +38,7 @@ JUDGES: dict[str, tuple[Judge, int]] = {
     "percentiles": (percentiles.statistics, 15),
     "latencies": (latencies.statistics, 60),
     "pairs": (pairs.statistics, 24),
+    "variants": (variants.statistics, 15),
     "exponential histograms": (exponential.statistics, 200),
     "cardinalities": (cardinalities.statistics, 35),
 }

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Call,
         DurationDistribution,
         Generator,
+        InstanceOverride,
         Operation,
         PercentileDistribution,
         Service,
@@ -41,6 +42,8 @@ class Rules:
     """What the variant adds to that of service and operation."""
     variants: Mapping[str, Rules] = field(default_factory=dict)
     """Those that may be chosen in place of the plain operation."""
+    ill: tuple[InstanceOverride, ...] = ()
+    """What differs on some instance or other."""
 
     def variants_for(self, baggage: Mapping[str, str]) -> set[str | None]:
         """Return what a request that brings *baggage* may meet."""
@@ -65,7 +68,8 @@ class Rules:
     def may_fail(self) -> bool:
         under_pressure = self.operation.backpressure
         added = under_pressure.error_rate_add if under_pressure else 0.0
-        return self.error_rate > 0 or added > 0
+        ill = any(each.error_rate for each in self.ill)
+        return self.error_rate > 0 or added > 0 or ill
 
     @property
     def shows_baggage(self) -> bool:
@@ -73,12 +77,13 @@ class Rules:
         return bool(self.service.baggage_as_attributes if own is None else own)
 
     def durations(self) -> list[DurationDistribution | PercentileDistribution]:
-        """Return how its duration may be distributed: as written, and under pressure."""
+        """Return how its duration may be distributed: as written, or on an instance, or slowed."""
+        written = [self.duration, *(each.duration for each in self.ill if each.duration)]
         pressure = self.operation.backpressure
         if pressure is None:
-            return [self.duration]
+            return written
         factor = min(max(pressure.duration_multiplier, 1.0), 10.0)
-        return [self.duration, self.duration.slowed(factor)]
+        return [*written, *(each.slowed(factor) for each in written)]
 
 
 def active_at(topology: Topology, t_ns: int) -> Active:
@@ -110,6 +115,7 @@ def rules_of(topology: Topology, active: Active) -> dict[tuple[str, str], Rules]
                 added += override.add_calls
                 removed.update(override.remove_calls)
             kept = [call for call in operation.calls if call.target not in removed]
+            overrides = [topology.scenarios[index].override for index in active]
             plain = Rules(
                 service_name=service_name,
                 name=name,
@@ -119,6 +125,13 @@ def rules_of(topology: Topology, active: Active) -> dict[tuple[str, str], Rules]
                 error_rate=error_rate,
                 attributes=attributes,
                 calls=(*kept, *added),
+                ill=tuple(
+                    change
+                    for override in overrides
+                    for key in (service_name, f"{service_name}.{name}")
+                    if key in override
+                    for change in override[key].instances.values()
+                ),
             )
             rules[service_name, name] = replace(plain, variants=_variants(topology, plain, active))
     return rules

@@ -151,6 +151,9 @@ class _Judging:
             if visit.start_ns < parent.start_ns:
                 return f"{visit.ref} starts before its parent {parent.ref}"
             parent.children.append(visit)
+            inside = visit.rules.service_name == parent.rules.service_name
+            if inside and visit.collected.resource != parent.collected.resource:
+                return f"{visit.ref} is served by another instance than {parent.ref}"
         return Trace(trace_id, roots[0], arrival_ns, list(visits.values()))
 
     def _match(self, trace: Trace, active: Active) -> Match:

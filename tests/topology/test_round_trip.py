@@ -22,7 +22,8 @@ from motel_locust.topology.reading import Source, parse_topology
 # fmt: off
 DURATIONS = frozenset({
     "at", "burst_duration", "burst_interval", "cooldown", "delay", "duration", "interval",
-    "latency_threshold", "period", "retry_backoff", "timeout", "until", "walk", "window",
+    "latency_threshold", "period", "restart_every", "retry_backoff",
+    "timeout", "until", "walk", "window",
 })
 # fmt: on
 
@@ -181,6 +182,13 @@ scenarios = parts(
         "traffic": traffics,
     },
 )
+instances = parts(
+    {"count": st.integers(3, 10_000)},
+    {
+        "weights": st.dictionaries(st.sampled_from(["1", "3"]), st.floats(0.1, 9)),
+        "restart_every": st.sampled_from(["1s", "1h30m"]),
+    },
+)
 topologies = parts(
     {
         "version": st.just(1),
@@ -188,8 +196,14 @@ topologies = parts(
             {
                 "leaf": st.just({"operations": {"work": {"duration": "1ms"}}}),
                 "web": parts(
-                    {"operations": st.dictionaries(names, operations, min_size=1, max_size=3)},
-                    {"resource_attributes": st.dictionaries(names, names, max_size=2)},
+                    {
+                        "operations": st.dictionaries(names, operations, min_size=1, max_size=3),
+                        "instances": instances,
+                    },
+                    {
+                        "resource_attributes": st.dictionaries(names, names, max_size=2),
+                        "instance_attributes": st.just({"k8s.pod.name": "{n}-{id}-{restart}{"}),
+                    },
                 ),
             }
         ),
