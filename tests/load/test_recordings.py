@@ -19,7 +19,7 @@ from motel_locust.load.run import Part
 from motel_locust.otlp.bodies import encode_heads
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.sources import Source
-from tests.integration.collected import _spans as spans_of
+from tests.integration.collected import spans_of
 from tests.load.bench import EPOCH_NS
 from tests.load.examples import RUN
 from tests.oracles.recordings import forms, sent_forms
