@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from motel_locust.load.options import run_options
+from motel_locust.load.run_options import run_options
 from motel_locust.otlp.settings import Flags, Settings, resolve
 
 if TYPE_CHECKING:

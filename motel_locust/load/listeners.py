@@ -33,7 +33,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from motel_locust.load.generator import Generator
 from motel_locust.load.master import MasterExchange
-from motel_locust.load.options import add_options, run_options
+from motel_locust.load.options import add_options
 from motel_locust.load.preparation import (
     Preparation,
     PreparationError,
@@ -43,6 +43,7 @@ from motel_locust.load.preparation import (
     prepare,
 )
 from motel_locust.load.run import KEY, Run
+from motel_locust.load.run_options import run_options
 from motel_locust.load.stats import foreign_errors
 from motel_locust.load.summary import loss_problem, lost_workers, table, write_summary
 from motel_locust.load.web import add_tab, refuse_wrong_starts, with_telemetry

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from motel_locust.load import values
 from motel_locust.load.collection import collection
 from motel_locust.load.destination import settings_for
-from motel_locust.load.options import OptionError, plain_values, run_options
 from motel_locust.load.recordings import Recording, read_recording, unfit_options
 from motel_locust.load.run import Part
+from motel_locust.load.run_options import OptionError, plain_values, run_options
 from motel_locust.otlp.receiver_process import ReceiverError
 from motel_locust.otlp.replayed import find_recording, recording_of
 from motel_locust.otlp.resources import resource_attributes

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from motel_locust.load.feeds import INSTANCE, resources
-from motel_locust.load.options import plain_values
 from motel_locust.load.run import STRIDE, Part, Run
+from motel_locust.load.run_options import plain_values
 from motel_locust.topology.model import Topology
 
 OPERATIONS = {"operations": {"o": {"duration": "1ms"}}}

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from gevent.hub import Hub
 
-from motel_locust.load.options import OptionError, plain_values
 from motel_locust.load.preparation import unwritable
 from motel_locust.load.profile import Function, Profiler, Stacks, of_worker, speedscope
+from motel_locust.load.run_options import OptionError, plain_values
 from tests.integration.child import ROOT, free_port
 
 if TYPE_CHECKING:
