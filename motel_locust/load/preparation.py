@@ -53,6 +53,10 @@ NO_ENDPOINT: Final = (
     " set OTEL_EXPORTER_OTLP_ENDPOINT. The built-in receiver serves one machine only, standalone or"
     " with --processes"
 )
+SHOWN: Final = (
+    '--host: what follows "?" may be secret, and the pages of Locust show all of it; send it as a'
+    " header with --otlp-headers, or name the endpoint in OTEL_EXPORTER_OTLP_ENDPOINT"
+)
 
 
 WAITING: Final = "is it running? --wait-for-endpoint SECONDS waits for it"
@@ -247,7 +251,11 @@ class _Preparing:
             self.problems.append(str(problem))
         for endpoint in sorted(endpoints):
             try:
-                self._reach([self._settings(endpoint, signal) for signal in signals], endpoint)
+                settings = [self._settings(endpoint, signal) for signal in signals]
+                shown = endpoint and endpoint in self._around.hosts.values()
+                if shown and settings[0].endpoint.query:
+                    raise SettingsError(SHOWN)
+                self._reach(settings, endpoint)
             except SettingsError as problem:
                 self.problems.append(str(problem))
 
