@@ -252,7 +252,7 @@ def test_a_signal_ends_the_profile_with_the_run(
 ) -> None:
     path = tmp_path / "run.json"
     run = locust.start(*NOWHERE, "--cpu-profile", path)
-    run.child.until(lambda: "All users spawned" in run.child.stderr, "spawned")
+    run.wait_for_users()
     finished = run.stop(number)
     assert finished.code == 0, finished.stderr
     assert "Traceback" not in finished.stderr
