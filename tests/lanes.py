@@ -91,8 +91,10 @@ class Lane:
     def closing(self) -> str:
         """Return the line that pytest closed with, or how it ended without one."""
         *_, last = ["", *filter(None, self._lines())]
-        closed = CLOSING.match(last)
-        return closed[1] if closed else f"ended with {self._process.poll()}, and not in order"
+        closed, code = CLOSING.match(last), self._process.poll()
+        # 1 is that of a test that failed, which the line says itself.
+        ended = "" if closed and code in (0, 1) else f"ended with {code}"
+        return ", ".join(filter(None, (closed[1] if closed else "no closing line", ended)))
 
     def failures(self) -> list[str]:
         """Return the lines of pytest's summary that name a test which failed."""

@@ -89,7 +89,7 @@ def test_a_lane_that_dies_fails_the_run(project: Path) -> None:
     (project / "tests" / "test_dies.py").write_text("import os\ndef test_it(): os.abort()\n")
     code, lines = outcome(start(project))
     assert code == 1
-    assert f"others: ended with {-signal.SIGABRT}, and not in order" in lines
+    assert f"others: no closing line, ended with {-signal.SIGABRT}" in lines
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -108,3 +108,4 @@ def test_a_signal_ends_all_lanes_in_good_order(project: Path, number: signal.Sig
     assert code == 1
     assert all(file.with_suffix(".ended").exists() for file in files)
     assert lines[-1].startswith("total: ")
+    assert all(line.endswith(", ended with 2") for line in lines[-len(files) - 1 : -1])
