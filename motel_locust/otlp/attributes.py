@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered, Recorded
+from motel_locust.engine.columns import (
+    Choice,
+    Constant,
+    Double,
+    Integer,
+    Numbered,
+    Recorded,
+    Spelled,
+)
+from motel_locust.engine.spelling import spell
 from motel_locust.otlp.segments import ByWidth, Column, Enclosed, Stamp, Table
 from motel_locust.otlp.wire import (
     LONGEST_PADDED,
@@ -104,8 +113,10 @@ def content_segments(
                 varying.append(_varying_integer(owner, key, source, low, high))
             case Numbered(key, texts):
                 varying.append(_numbered(owner, key, source, texts))
+            case Spelled():
+                fixed += _spelled(owner, attribute, source)
             case Choice(key, options):
-                choices[source] = [_attribute(owner, key, option) for option in options]
+                choices[source] = _attributes(owner, key, options)
             case Recorded(options):
                 choices[source] = list(options)
     stamp = Stamp(fixed)
@@ -125,6 +136,22 @@ def message_field(tag: bytes, content: Sequence[Segment]) -> Segment:
 
 def _attribute(owner: Owner, key: str, value: Value | tuple[str, ...]) -> bytes:
     return owner(attributes=key_values({key: value})).SerializeToString()
+
+
+def _attributes(owner: Owner, key: str, options: Sequence[Value]) -> list[bytes]:
+    """Return each of *options* as attribute *key*; of texts of one length all but the text once."""
+    heads: dict[int, bytes] = {}
+    found = []
+    for option in options:
+        if not isinstance(option, str) or not option:
+            found.append(_attribute(owner, key, option))
+            continue
+        text = option.encode()
+        if len(text) not in heads:
+            sample = "0" * len(text)
+            heads[len(text)] = _head(owner, key, sample, sample.encode())
+        found.append(heads[len(text)] + text)
+    return found
 
 
 def _head(owner: Owner, key: str, sample: Value, value: bytes) -> bytes:
@@ -177,6 +204,12 @@ def _numbered(owner: Owner, key: str, source: int, texts: Sequence[str]) -> ByWi
             parts += [Column(0, f"V{digits}"), text.encode()]
         stamps[digits] = Stamp(parts)
     return ByWidth(source, stamps, widths=digit_counts, encode=decimals)
+
+
+def _spelled(owner: Owner, attribute: Spelled, source: int) -> list[Part]:
+    sample = "0" * attribute.length
+    before = _head(owner, attribute.key, sample, sample.encode())
+    return [before, Column(source, f"V{attribute.length}", partial(spell, attribute))]
 
 
 def _fused(choices: Mapping[int, list[bytes]], *, reach: int) -> Iterator[dict[int, list[bytes]]]:

@@ -113,7 +113,7 @@ class BatchEncoder(Generic[ColumnsT]):
         for columns in batch.columns:
             blocks.append(self._block(columns, batch.trace_id))
             pause()
-        cuts, parts = self._cut(blocks, batch.rows.T)
+        cuts, parts = self._cut(blocks, batch.rows.T, pause)
         pause()
         items = np.diff(cuts, axis=0).sum(axis=1).tolist()
         sizes = sizes_between(blocks, cuts).tolist()
@@ -129,7 +129,7 @@ class BatchEncoder(Generic[ColumnsT]):
         return parcels
 
     def _cut(
-        self, blocks: Sequence[Block], edges: NDArray[np.int64]
+        self, blocks: Sequence[Block], edges: NDArray[np.int64], pause: Callable[[], object]
     ) -> tuple[NDArray[np.int64], list[int]]:
         """Return all cuts, int64[cuts, blocks], and the part that each stretch is of.
 
@@ -142,14 +142,14 @@ class BatchEncoder(Generic[ColumnsT]):
                 _, *further = cut_further(
                     blocks, edges[part], edges[part + 1], max_bytes=self._max_bytes
                 )
+                pause()
             cuts += further
             part_of += [part] * len(further)
         return np.array(cuts), part_of
 
     def _block(self, columns: ColumnsT, trace_id: NDArray[np.void]) -> Block:
         encoded = self._encoder(columns.shape).encode(columns, trace_id)
-        offsets = np.concatenate(([0], encoded.ends))
-        return Block(columns.shape.owner, columns.trace, encoded.content, offsets)
+        return Block(columns.shape.owner, columns.trace, encoded.content, encoded.offsets)
 
     def _encoder(self, shape: Owned) -> RowEncoder[ColumnsT]:
         # By identity, since Python takes True for 1 and -0.0 for 0.0 when it compares shapes. An

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from motel_locust.engine.columns import Choice, Double, Integer, Numbered
+from motel_locust.engine.columns import Choice, Double, Integer, Numbered, Spelled
 from motel_locust.engine.records import Elapsed
+from motel_locust.engine.spelling import spell
 from motel_locust.engine.templates import print_duration
 from motel_locust.otlp.pieces import Bounds, Piece, Put
 from motel_locust.otlp.segments import ByWidth, Column, Stamp, Table, bounds_of
@@ -57,6 +59,8 @@ def _segments(word: str, part: Shown, *, source: int, reach: int) -> list[Segmen
             return [_counted(source, (word, ""), digits)]
         case Numbered(_, (before, *others)):
             return [_counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]
+        case Spelled(_, length):
+            return [Stamp([word.encode(), Column(source, f"V{length}", partial(spell, part))])]
         case Integer():
             printed = Printed(source, _print_integers)
         case Double():
