@@ -37,8 +37,8 @@ GRACE_S = 45
 """The most that lanes may take to end after a signal: .ci/run has a minute for it."""
 LOOK_S = 0.2
 
-CLOSING = re.compile(r"^=+ (.* in \d[\d.]*s.*?) =+$")
-"""pytest's last line, such as ``== 2 failed, 7 passed in 61.20s (0:01:01) ==``."""
+CLOSING = re.compile(r"=* ?(\w.* in [\d.]+s(?: \(.*\))?) ?=*")
+"""pytest's last line, such as ``== 2 failed, 7 passed in 61.20s (0:01:01) ==``; quiet without =."""
 COUNT = re.compile(r"(\d+) (passed|failed|error|skipped)")
 
 
@@ -91,7 +91,7 @@ class Lane:
     def closing(self) -> str:
         """Return the line that pytest closed with, or how it ended without one."""
         *_, last = ["", *filter(None, self._lines())]
-        closed, code = CLOSING.match(last), self._process.poll()
+        closed, code = CLOSING.fullmatch(last), self._process.poll()
         # 1 is that of a test that failed, which the line says itself.
         ended = "" if closed and code in (0, 1) else f"ended with {code}"
         return ", ".join(filter(None, (closed[1] if closed else "no closing line", ended)))
