@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from motel_locust.engine import draws
+from motel_locust.engine.choices import Choice, ChoiceTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from motel_locust.engine.plan import CallPlan, OperationPlan, Plan
+    from motel_locust.engine.choices import Landing
+    from motel_locust.engine.plan import CallPlan, Node, OperationPlan, Plan
 
 # What a call wants of its caller, int8.
 NOTHING: Final = 0
@@ -33,7 +35,9 @@ NO_CURVE: Final = -1
 class Graph:
     """What can be reached from a plan's roots.
 
-    nodes           the nodes, roots first
+    nodes           all that spans are made at
+    choices         tell which node it is, where several are possible; see `ChoiceTable`
+    root            int64[roots]     the place of each, as in there
     mean_ns         int64[nodes]     0 for a node with a curve, and so is the deviation
     deviation_ns    float64[nodes]
     curves_ns       float64[...]     those of the nodes that have one, joined; see `draws.curve`
@@ -44,7 +48,7 @@ class Graph:
     breaks          bool[nodes]      whether every span breaks
     parallel        bool[nodes]
     first, calls    int64[nodes]     the node's entries: the first, and how many
-    target          int64[entries]   the node called
+    target          int64[entries]   the place called
     key             uint64[entries]  of the spans that the call makes
     gate_key        uint64[entries]  of no meaning where ``gated`` is not set
     gate_below      uint64[entries]
@@ -58,15 +62,27 @@ class Graph:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.nodes = [root.node for root in plan.roots]
-        index = {node: number for number, node in enumerate(self.nodes)}
+        self.nodes: list[Node] = []
+        choices: list[Choice] = []
+        places: dict[Landing, int] = {}
+
+        def place(landing: Landing) -> int:
+            if landing not in places:
+                if isinstance(landing, Choice):
+                    places[landing] = ~len(choices)
+                    choices.append(landing)
+                    for option in landing.options:
+                        place(option)
+                else:
+                    places[landing] = len(self.nodes)
+                    self.nodes.append(landing)
+            return places[landing]
+
+        self.root = np.array([place(root.landing) for root in plan.roots], np.int64)
         target: list[int] = []
         for node in self.nodes:  # grows meanwhile
-            for callee in node.callees:
-                if callee not in index:
-                    index[callee] = len(self.nodes)
-                    self.nodes.append(callee)
-                target.append(index[callee])
+            target += [place(callee) for callee in node.callees]
+        self.choices = ChoiceTable(choices, places)
         self._tabulate_nodes([node.operation for node in self.nodes])
         owners = [node.operation for node in self.nodes for _ in node.operation.calls]
         entries = [call for node in self.nodes for call in node.operation.calls]

@@ -1,8 +1,9 @@
 """A topology compiled for one set of active scenarios: a graph of nodes, and trees of call sites.
 
 A *node* is an operation reached in one way, as far as its spans show it: a root or not, of one
-kind, with one baggage. A *site* is one place in the unrolled tree: a node reached by one call,
-repetition and attempt from another site. Nodes and sites are made when they are first asked for.
+kind, with one baggage, in one variant. Where a request may reach several nodes, a *choice* stands
+for them. A *site* is one place in the unrolled tree: what is reached by one call, repetition and
+attempt from another site. All of them are made when they are first asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from motel_locust.engine import draws, scenarios
+from motel_locust.engine.choices import Choice
 from motel_locust.engine.columns import Kind
 from motel_locust.engine.graph import Graph
 from motel_locust.engine.shapes import Reached
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from motel_locust.engine.choices import Landing
     from motel_locust.engine.scenarios import Effective
     from motel_locust.engine.shapes import ShapePlan, Shapes
     from motel_locust.topology.model import Call, Operation, Topology
@@ -76,10 +79,11 @@ class CallPlan:
 
 
 class OperationPlan:
-    """What a visit needs to know of an operation.
+    """What a visit needs to know of an operation, or of one of its variants.
 
-    ``keys`` uint64[purposes, 1] gives a span its words: row ``duration_word``, row ``error_word``
-    and the calls' gates; what needs no draw has no row.
+    ``keys`` uint64[purposes, 1] gives a span its words: first the ``gates`` of the calls, which are
+    the same for all variants, then rows ``duration_word`` and ``error_word``; what needs no draw
+    has none.
     """
 
     def __init__(
@@ -104,11 +108,6 @@ class OperationPlan:
             keys.append(draws.key(seed, self.service, self.name, *purpose))
             return len(keys) - 1
 
-        pressure = model.backpressure
-        may_rise = pressure is not None and pressure.error_rate_add > 0
-        varies = self.deviation_ns > 0 or self.curve_ns is not None
-        self.duration_word = word("duration") if varies else None
-        self.error_word = word("error") if 0 < self.error_rate < 1 or may_rise else None
         self.root_key = draws.key(seed, self.service, self.name, "root")
         self.calls = tuple(
             self._compile_call(
@@ -118,6 +117,16 @@ class OperationPlan:
             )
             for name, call in effective.calls
         )
+        self.gates = len(keys)
+        pressure = model.backpressure
+        may_rise = pressure is not None and pressure.error_rate_add > 0
+        varies = self.deviation_ns > 0 or self.curve_ns is not None
+        self.duration_word = word("duration") if varies else None
+        self.error_word = word("error") if 0 < self.error_rate < 1 or may_rise else None
+        self.variants = {
+            each.name: OperationPlan(ref, place, model, each.effective, seed=seed)
+            for each in effective.variants
+        }
         self.keys: NDArray[np.uint64] = np.array(keys, np.uint64)[:, np.newaxis]
 
     @staticmethod
@@ -154,10 +163,10 @@ class Node:
         self._reached = Reached(operation.service, operation.name, kind, has_parent, plan.labels)
 
     @cached_property
-    def callees(self) -> tuple[Node, ...]:
+    def callees(self) -> tuple[Landing, ...]:
         """What each entry of the operation's calls reaches."""
         return tuple(
-            self._plan.node(
+            self._plan.reach(
                 call.target, kind=self._kind_of(call), has_parent=True, baggage=self.baggage
             )
             for call in self.operation.calls
@@ -187,32 +196,38 @@ class Node:
 class Site:
     """One place in the unrolled tree.
 
-    ``key`` makes, with the ids of the calling spans, those of the spans here.
+    ``key`` makes, with the ids of the calling spans, those of the spans here. ``landing`` is what
+    they reach, and ``operation`` the one of it, as far as it is the same whatever is chosen there.
     """
 
     def __init__(
         self,
         plan: Plan,
-        node: Node,
+        landing: Landing,
         *,
         key: int,
         caller: Site | None = None,
         before: tuple[int, int] = (0, 0),
     ) -> None:
-        self.node, self.operation = node, node.operation
+        self.landing, self.operation = landing, landing.operation
         self.key = np.uint64(key)
         self._plan, self._caller, self._before = plan, caller, before
-        self._children: dict[tuple[int, int], Site] = {}
+        self._children: dict[tuple[Landing, int, int], Site] = {}
 
-    def child(self, call: int, repeat: int, attempt: int) -> Site:
-        """Return the site that attempt *attempt* of repetition *repeat* of call *call* reaches."""
+    def child(self, node: Node, call: int, repeat: int, attempt: int) -> Site:
+        """Return the site that attempt *attempt* of repetition *repeat* of call *call* reaches.
+
+        From *node*, which is what requests reached here; from several that call the same, it is
+        the same site.
+        """
         entry = self.operation.calls[call]
         where = call, repeat * (1 + entry.retries) + attempt
-        found = self._children.get(where)
+        reached = node.callees[call]
+        found = self._children.get((reached, *where))
         if found is None:
-            found = self._children[where] = Site(
+            found = self._children[reached, *where] = Site(
                 self._plan,
-                self.node.callees[call],
+                reached,
                 key=draws.nth(entry.key, where[1]),
                 caller=self,
                 before=where,
@@ -262,12 +277,13 @@ class Plan:
         self.linked = frozenset(ref for each in self.operations.values() for ref in each.linked)
         self._callees_first = self._sorted()
         self._nodes: dict[tuple[object, ...], Node] = {}
+        self._choices: dict[tuple[Node, ...], Choice] = {}
         self._spans_of: dict[str, dict[str, int]] = {}
         weights = scenarios.roots(topology, active)
         self.roots = tuple(
             Site(
                 self,
-                self.node(ref, kind=Kind.SERVER, has_parent=False, baggage={}),
+                self.reach(ref, kind=Kind.SERVER, has_parent=False, baggage={}),
                 key=self.operations[ref].root_key,
             )
             for ref in weights
@@ -275,17 +291,41 @@ class Plan:
         self._root_bounds = draws.bounds(list(weights.values()))
         self._root_purpose = np.uint64(draws.key(seed, "root"))
 
-    def node(self, ref: str, *, kind: Kind, has_parent: bool, baggage: Mapping[str, str]) -> Node:
-        """Return the node of operation *ref*, reached so from a span that sees *baggage*."""
-        operation = self.operations[ref]
-        visible: dict[str, str] = {}
-        if ref in self._showing:
-            visible |= baggage
-            visible |= self.shapes.declared_baggage(operation.service, operation.name)
-        key = (ref, kind, has_parent, tuple(visible.items()))
+    def reach(
+        self, ref: str, *, kind: Kind, has_parent: bool, baggage: Mapping[str, str]
+    ) -> Landing:
+        """Return what a request to operation *ref* reaches, made so by a span that sees *baggage*.
+
+        One of the operation's variants, if any fits.
+        """
+        plain = self.operations[ref]
+        fitting = plain.effective.fitting(baggage)
+        seen = {**baggage, **self.shapes.declared_baggage(plain.service, plain.name)}
+        if not fitting:
+            return self._node(plain, kind, has_parent, seen)
+        nodes = tuple(
+            self._node(plain.variants[each.name], kind, has_parent, {**seen, **each.baggage})
+            for each in fitting
+        )
+        if len(nodes) == 1:
+            return nodes[0]
+        if nodes not in self._choices:
+            weights = [each.weight for each in fitting]
+            key = draws.key(self.seed, plain.service, plain.name, "variant")
+            self._choices[nodes] = Choice(np.uint64(key), draws.bounds(weights), nodes)
+        return self._choices[nodes]
+
+    def _node(
+        self, operation: OperationPlan, kind: Kind, has_parent: bool, baggage: Mapping[str, str]
+    ) -> Node:
+        """Return the node whose spans see what *baggage* holds, as far as anybody can tell."""
+        wanted = self._wanted[operation.ref]
+        if wanted is not None:
+            baggage = {key: baggage[key] for key in sorted(wanted & baggage.keys())}
+        key = (operation, kind, has_parent, tuple(baggage.items()))
         if key not in self._nodes:
             self._nodes[key] = Node(
-                self, operation, kind=kind, has_parent=has_parent, baggage=visible
+                self, operation, kind=kind, has_parent=has_parent, baggage=baggage
             )
         return self._nodes[key]
 
@@ -295,18 +335,26 @@ class Plan:
         return draws.draw_choices(words, self._root_bounds)
 
     @cached_property
-    def _showing(self) -> frozenset[str]:
-        """The operations from which a span can be reached that shows its baggage.
+    def _wanted(self) -> dict[str, frozenset[str] | None]:
+        """The baggage that spans of each operation need to know of; None for all of it.
 
-        Nobody could see what the others carry, and it would only make nodes.
+        What they or spans below show, or variants below ask for. Nobody could see what else they
+        carry, and it would only make nodes.
         """
-        found: set[str] = set()
+        found: dict[str, frozenset[str] | None] = {}
         for ref in self._callees_first:
             operation = self.operations[ref]
-            shows = self.shapes.shows_baggage(operation.service, operation.name)
-            if shows or any(call.target in found for call in operation.calls):
-                found.add(ref)
-        return frozenset(found)
+            below = [found[call.target] for call in operation.calls]
+            if None in below or self.shapes.shows_baggage(operation.service, operation.name):
+                found[ref] = None
+                continue
+            asked = (
+                each.when
+                for call in operation.calls
+                for each in self.operations[call.target].effective.variants
+            )
+            found[ref] = frozenset().union(*asked, *(each for each in below if each is not None))
+        return found
 
     @cached_property
     def largest(self) -> int:

@@ -86,7 +86,7 @@ class Shapes:
         """Return the shape of an admitted request; *baggage* is what the span sees."""
         shown = baggage if self.shows_baggage(reached.service, reached.operation) else {}
         definitions = tuple((name, where) for name, (where, _) in effective.attributes.items())
-        made = (reached, tuple(shown.items()), definitions)
+        made = (reached, effective.variant, tuple(shown.items()), definitions)
         if made not in self._made:
             self._made[made] = self._admitted(reached, effective, shown)
         return self._made[made]
@@ -127,7 +127,10 @@ class Shapes:
         owner, own = self._models(reached.service, reached.operation)
         place = (self._seed, reached.service, reached.operation)
         # What loses is never drawn; later wins.
-        merged = {each.attribute.key: each for each in _synthetic(reached)}
+        synthetic = _synthetic(reached)
+        if effective.variant is not None:
+            synthetic.append(compile_constant("synth.variant", effective.variant))
+        merged = {each.attribute.key: each for each in synthetic}
         merged |= {key: compile_constant(key, value) for key, value in owner.attributes.items()}
         merged |= {
             key: compile_generator(

@@ -134,9 +134,10 @@ class WaveWalk:
         keys = np.array([each.key for each in plan.roots], np.uint64)
         rows = self._rows
         new = rows.add(root.size)
-        rows.node[new] = root  # as the first nodes are the roots
         rows.trace[new] = np.arange(root.size)
         rows.span_id[new] = draws.draw_ids(keys[root], traces.trace_key)
+        graph = self._graph
+        rows.node[new] = graph.choices.land(graph.root[root], rows.span_id[new])
         rows.place[new] = rows.request[new] = 0
         self._generations.append(_Generation())
         self._generations[0].new = new, self._live(new)
@@ -172,10 +173,10 @@ class WaveWalk:
         entry, caller, place = requests.entry[these], requests.caller[these], requests.place[these]
         new = rows.add(request.size)
         self._blocks.append(new)
-        rows.node[new] = graph.target[entry]
         rows.trace[new] = rows.trace[caller]
         keys = draws.nth_keys(graph.key[entry], place)
-        rows.span_id[new] = draws.draw_ids(keys, rows.span_id[caller])
+        rows.span_id[new] = span_id = draws.draw_ids(keys, rows.span_id[caller])
+        rows.node[new] = graph.choices.land(graph.target[entry], span_id)
         rows.request[new], rows.place[new] = request, place
         rows.start_ns[new] = requests.took_ns[these]
         requests.row[these] = np.arange(new.start, new.stop)

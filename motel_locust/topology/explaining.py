@@ -21,6 +21,8 @@ _ONE_OF: Final = {
     "override": "override",
     "metrics": "metric",
     "roots": "root",
+    "variants": "variant",
+    "when": "baggage",
 }
 """Mappings whose keys are names, and what one of their entries is called."""
 

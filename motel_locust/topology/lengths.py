@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         Call,
         DurationDistribution,
         Operation,
+        Override,
         PercentileDistribution,
         Topology,
     )
@@ -28,11 +29,11 @@ def longest_likely_ns(topology: Topology) -> dict[str, int]:
         for name, operation in service.operations.items()
     }
     calls = {ref: list(operation.calls) for ref, operation in operations.items()}
-    durations = {ref: [operation.duration] for ref, operation in operations.items()}
+    durations = {ref: _durations(operation) for ref, operation in operations.items()}
     for scenario in topology.scenarios:
         for key, override in scenario.override.items():
-            if override.duration is not None:
-                durations[key].append(override.duration)
+            if key in durations:
+                durations[key] += _durations(override)
     longest: dict[str, int] = {}
     order = TopologicalSorter({ref: {call.target for call in calls[ref]} for ref in calls})
     for ref in order.static_order():
@@ -40,6 +41,14 @@ def longest_likely_ns(topology: Topology) -> dict[str, int]:
         own_ns = _own_ns(operation, durations[ref])
         longest[ref] = own_ns + _waiting_ns(operation, calls[ref], longest)
     return longest
+
+
+def _durations(
+    owner: Operation | Override,
+) -> list[DurationDistribution | PercentileDistribution]:
+    """Return those that *owner* and its variants name."""
+    given = [owner.duration, *(variant.duration for variant in owner.variants.values())]
+    return [each for each in given if each is not None]
 
 
 def _own_ns(

@@ -53,6 +53,7 @@ from motel_locust.topology.signals import (
 )
 from motel_locust.topology.tables import Table
 from motel_locust.topology.traffic import Segment, Traffic
+from motel_locust.topology.variants import Variant, VariantOverride
 
 __all__ = [
     "Attributes",
@@ -87,6 +88,8 @@ __all__ = [
     "Topology",
     "Traffic",
     "Value",
+    "Variant",
+    "VariantOverride",
     "Version",
 ]
 

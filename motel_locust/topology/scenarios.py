@@ -20,6 +20,7 @@ from motel_locust.topology.part import Part
 from motel_locust.topology.services import Calls
 from motel_locust.topology.signals import LogOverride, MetricOverride
 from motel_locust.topology.traffic import Traffic
+from motel_locust.topology.variants import VariantOverride
 
 
 class Removal(Part):
@@ -48,6 +49,10 @@ class Override(Part):
     """In place of the operation's own; 0 counts."""
     attributes: Attributes = Field(default_factory=dict)
     """Merged over the operation's, key by key."""
+    variants: Annotated[dict[str, VariantOverride], BeforeValidator(entries_of)] = Field(
+        default_factory=dict
+    )
+    """What changes in the operation's variants, by their names."""
     add_calls: Calls = ()
     """Further calls, after the operation's own."""
     remove_calls: Annotated[

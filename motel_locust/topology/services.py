@@ -12,7 +12,8 @@ from pydantic import (
     field_validator,
 )
 
-from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted
+from motel_locust.topology.baggage import Baggage
+from motel_locust.topology.diagnostics import Mistake, Mistakes
 from motel_locust.topology.generators import Attributes
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
@@ -37,50 +38,18 @@ from motel_locust.topology.kinds import (
 from motel_locust.topology.part import Part
 from motel_locust.topology.patterns import given, has, not_both, rule, whole
 from motel_locust.topology.signals import Events, Links, Logs, Metrics
+from motel_locust.topology.variants import Variants
 
 CallStyle = Literal["parallel", "sequential"]
 CallCondition = Literal["on-error", "on-success"]
 
 RESERVED_RESOURCE_ATTRIBUTES: Final = ("service.name", "motel.version")
 
-# RFC 7230, 3.2.6: token = 1*tchar. Baggage keys are tokens.
-_BAGGAGE_MARKS: Final = "!#$%&'*+-.^_`|~"
-_BAGGAGE_KEY: Final = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-
-
-def _baggage_key(key: str) -> str:
-    wrong = next(
-        (
-            letter
-            for letter in key
-            if not (letter.isascii() and letter.isalnum()) and letter not in _BAGGAGE_MARKS
-        ),
-        None,
-    )
-    if wrong is not None:
-        message = f"may not have {quoted(wrong)} in its name; allowed are ASCII letters, digits "
-        raise Mistake("invalid-name", f"{message}and {' '.join(_BAGGAGE_MARKS)}", at_key=True)
-    return key
-
 
 def _resource_key(key: str) -> str:
     if key in RESERVED_RESOURCE_ATTRIBUTES:
         raise Mistake("reserved-key", "is set automatically; leave it out", at_key=True)
     return key
-
-
-Baggage = Annotated[
-    dict[
-        Annotated[
-            Name,
-            AfterValidator(_baggage_key),
-            WithJsonSchema({"type": "string", "allOf": [{"pattern": _BAGGAGE_KEY}]}),
-        ],
-        TextValue,
-    ],
-    BeforeValidator(entries_of),
-]
-"""Baggage entries: keys are tokens, values fixed texts."""
 
 
 class Call(Part):
@@ -224,6 +193,8 @@ class Operation(Part):
     """Baggage of its spans and all below; entries win over the service's."""
     baggage_as_attributes: Flag | None = None
     """Whether spans show the baggage they see; unset, as the service says."""
+    variants: Variants = Field(default_factory=dict)
+    """In which ways it goes, one chosen for each span."""
     metrics: Metrics = ()
     """Instruments that its spans feed."""
     logs: Logs = ()

@@ -150,9 +150,11 @@ def _state(operation: Operation, path: Path) -> Iterator[Mistake]:
     elif factor == 0 and pressure.error_rate_add == 0:
         message = "backpressure without duration_multiplier and error_rate_add changes nothing"
         yield _warning("without-effect", message, path, at_key=True)
-    slowed_ns = operation.duration.mean_ns * min(factor, _GREATEST_FACTOR)
+    durations = [operation.duration, *(each.duration for each in operation.variants.values())]
+    mean_ns = min(each.mean_ns for each in durations if each is not None)
+    slowed_ns = mean_ns * min(factor, _GREATEST_FACTOR)
     if factor > 1 and 0 < threshold_ns < slowed_ns:
-        message = f"backpressure keeps itself on: {format_duration(operation.duration.mean_ns)} "
+        message = f"backpressure keeps itself on: {format_duration(mean_ns)} "
         message += f"times {min(factor, _GREATEST_FACTOR):g} is above latency_threshold "
         message += format_duration(threshold_ns)
         yield _warning("locks-on", message, (*path, "duration_multiplier"))

@@ -42,6 +42,16 @@ generators = st.sampled_from(
 )
 attributes = st.dictionaries(st.sampled_from(["a", "b", "c"]), generators, max_size=3)
 
+# Of variants that may be there or not: names are compared where a file is read.
+changes = st.dictionaries(
+    st.sampled_from(["v1", "eu"]),
+    st.fixed_dictionaries(
+        {"weight": st.sampled_from([0, 2])},
+        optional={"duration": durations, "error_rate": shares, "attributes": attributes},
+    ),
+    max_size=2,
+)
+
 
 @st.composite
 def calls(draw: st.DrawFn, targets: list[str]) -> dict[str, Any]:
@@ -81,6 +91,27 @@ def guards(draw: st.DrawFn) -> dict[str, Any]:
             "cooldown": draw(st.sampled_from(["0s", "30ms", "100ms"])),
         }
     return found
+
+
+@st.composite
+def variants(draw: st.DrawFn) -> dict[str, Any]:
+    """Return the variants of an operation; some ask for baggage that others may have set."""
+    found = {}
+    for name in draw(st.lists(st.sampled_from(["v1", "v2", "eu", "us"]), max_size=4, unique=True)):
+        variant: dict[str, Any] = {"weight": draw(st.sampled_from([0, 0.5, 1, 3]))}
+        if draw(st.booleans()):
+            variant |= {"attributes": draw(attributes), "duration": draw(durations)}
+        if draw(st.booleans()):
+            variant["error_rate"] = draw(shares)
+        if draw(st.booleans()):
+            variant["baggage"] = draw(st.sampled_from(BAGGAGE))
+        if draw(st.booleans()):
+            variant["when"] = draw(st.sampled_from(BAGGAGE))
+        found[name] = variant
+    return found if any(each["weight"] for each in found.values()) else {}
+
+
+BAGGAGE = [{"region": "eu"}, {"region": "us"}, {"who": "op0"}, {"region": "eu", "k": "v"}]
 
 
 @st.composite
@@ -125,6 +156,7 @@ def plain_operations(draw: st.DrawFn) -> dict[str, Any]:
         "error_rate": draw(shares),
         "call_style": draw(st.sampled_from(["parallel", "sequential"])),
         "attributes": draw(attributes),
+        "variants": draw(st.one_of(st.just({}), variants())),
     }
 
 
@@ -135,6 +167,7 @@ def scenarios(draw: st.DrawFn, refs: list[str]) -> list[dict[str, Any]]:
     for index in range(draw(st.integers(0, 2))):
         ref = draw(st.sampled_from(refs))
         override: dict[str, Any] = {"error_rate": draw(shares), "attributes": draw(attributes)}
+        override["variants"] = draw(changes)
         if draw(st.booleans()):
             override["duration"] = draw(durations)
         scenarios.append(

@@ -13,7 +13,13 @@ from tests.integration.child import ROOT
 from tests.integration.collected import CollectedSpan
 from tests.integration.collector import Collector
 from tests.integration.locust_runs import Locusts
-from tests.integration.production import cardinalities, exponential, latencies, percentiles
+from tests.integration.production import (
+    cardinalities,
+    exponential,
+    latencies,
+    percentiles,
+    variants,
+)
 from tests.integration.production.arrived import Arrived
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ USERS, SECONDS = 10, 5
 JUDGES: dict[str, tuple[Judge, int]] = {
     "percentiles": (percentiles.statistics, 15),
     "latencies": (latencies.statistics, 60),
+    "variants": (variants.statistics, 15),
     "exponential histograms": (exponential.statistics, 200),
     "cardinalities": (cardinalities.statistics, 35),
 }

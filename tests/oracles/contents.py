@@ -108,6 +108,12 @@ def rejection(span: Span) -> str:
     return reasons[0].string_value if reasons else ""
 
 
+def variant(span: Span) -> str | None:
+    """Return which variant of its operation *span* is, None for the plain operation."""
+    names = [a.value.string_value for a in span.attributes if a.key == "synth.variant"]
+    return names[0] if names else None
+
+
 def attribute_faults(
     span: Span,
     rules: Rules,
@@ -123,6 +129,8 @@ def attribute_faults(
         "synth.service": rules.service_name,
         "synth.operation": rules.name,
     }
+    if rules.variant is not None:
+        fixed["synth.variant"] = rules.variant
     if scenarios is not None:
         fixed["synth.scenarios"] = scenarios
     drawn: Mapping[str, model.Generator] = {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from motel_locust.topology.model import (
         Call,
         DurationDistribution,
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
         PercentileDistribution,
         Service,
         Topology,
+        Variant,
+        VariantOverride,
     )
 
 Active = tuple[int, ...]
@@ -32,6 +36,22 @@ class Rules:
     error_rate: float
     attributes: dict[str, Generator]
     calls: tuple[Call, ...]
+    variant: str | None = None
+    baggage: Mapping[str, str] = field(default_factory=dict)
+    """What the variant adds to that of service and operation."""
+    variants: Mapping[str, Rules] = field(default_factory=dict)
+    """Those that may be chosen in place of the plain operation."""
+
+    def variants_for(self, baggage: Mapping[str, str]) -> set[str | None]:
+        """Return what a request that brings *baggage* may meet."""
+        asking = {
+            name
+            for name in self.variants
+            if (when := self.operation.variants[name].when)
+            and all(baggage.get(key) == value for key, value in when.items())
+        }
+        plain = {name for name in self.variants if not self.operation.variants[name].when}
+        return asking or plain or {None}
 
     @property
     def ref(self) -> str:
@@ -90,7 +110,7 @@ def rules_of(topology: Topology, active: Active) -> dict[tuple[str, str], Rules]
                 added += override.add_calls
                 removed.update(override.remove_calls)
             kept = [call for call in operation.calls if call.target not in removed]
-            rules[service_name, name] = Rules(
+            plain = Rules(
                 service_name=service_name,
                 name=name,
                 service=service,
@@ -100,7 +120,33 @@ def rules_of(topology: Topology, active: Active) -> dict[tuple[str, str], Rules]
                 attributes=attributes,
                 calls=(*kept, *added),
             )
+            rules[service_name, name] = replace(plain, variants=_variants(topology, plain, active))
     return rules
+
+
+def _variants(topology: Topology, plain: Rules, active: Active) -> dict[str, Rules]:
+    """Return the rules of the variants that have any weight."""
+    found = {}
+    for name, variant in plain.operation.variants.items():
+        rules, weight = _over(plain, variant), variant.weight
+        for index in active:
+            override = topology.scenarios[index].override.get(plain.ref)
+            change = override and override.variants.get(name)
+            if change:
+                rules = _over(rules, change)
+                weight = weight if change.weight is None else change.weight
+        if weight:
+            found[name] = replace(rules, variant=name, baggage=variant.baggage)
+    return found
+
+
+def _over(rules: Rules, change: Variant | VariantOverride) -> Rules:
+    return replace(
+        rules,
+        duration=change.duration or rules.duration,
+        error_rate=rules.error_rate if change.error_rate is None else change.error_rate,
+        attributes={**rules.attributes, **change.attributes},
+    )
 
 
 def top_roots(topology: Topology) -> set[str]:

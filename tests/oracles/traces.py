@@ -119,6 +119,10 @@ class _Judging:
             rules = self._rules[active].get((each.service, span.name))
             if rules is None:
                 return f"no operation {span.name!r} in service {each.service!r}"
+            variant = contents.variant(span)
+            if variant is not None and variant not in rules.variants:
+                return f"no variant {variant!r} of {rules.ref}"
+            rules = rules.variants.get(variant, rules)
             visits[span.span_id] = Visit(
                 rules.ref,
                 span.start_time_unix_nano,
@@ -157,6 +161,8 @@ class _Judging:
             met += 1
             rules = visit.rules
             baggage = {**inherited, **rules.service.baggage, **rules.operation.baggage}
+            baggage |= rules.baggage
+            possible = self._rules[active][rules.service_name, rules.name].variants_for(inherited)
             faults = [
                 *contents.attribute_faults(
                     visit.span,
@@ -171,6 +177,8 @@ class _Judging:
                 ),
                 *contents.status_faults(visit.span),
             ]
+            if not visit.rejection and rules.variant not in possible:
+                faults.append(f"variant {rules.variant!r}, not of {possible}")
             kind = wanted_kinds.get(visit.span.span_id)
             if kind is not None and visit.span.kind != kind:
                 faults.append(f"kind {visit.span.kind}, not {kind}")

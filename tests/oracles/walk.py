@@ -94,10 +94,17 @@ class ScalarWalk:
         place = (self.seed, service, name)
 
         visible = {**baggage, **owner.baggage, **own.baggage}
+        variant = self._variant(effective, baggage, span_id, *place)
+        if variant is not None:
+            effective = variant.effective
+            visible |= variant.baggage
         shows = own.baggage_as_attributes
         if shows is None:
             shows = owner.baggage_as_attributes
-        span.attributes = {"synth.service": service, "synth.operation": name, **owner.attributes}
+        span.attributes = {"synth.service": service, "synth.operation": name}
+        if variant is not None:
+            span.attributes["synth.variant"] = variant.name
+        span.attributes |= owner.attributes
         for key, (where, generator) in effective.attributes.items():
             span.attributes[key] = drawn_value(
                 key, generator, span_id, *place, "attribute", key, where
@@ -167,6 +174,26 @@ class ScalarWalk:
         span.failed = failed
         self.spans.append(span)
         return span.end, failed
+
+    def _variant(
+        self,
+        effective: scenarios.Effective,
+        baggage: dict[str, str],
+        span_id: int,
+        *place: object,
+    ) -> scenarios.Variation | None:
+        """Return the variant that a span with *span_id* is, if it is any."""
+        possible = [
+            each
+            for each in effective.variants
+            if each.when and all(baggage.get(key) == value for key, value in each.when.items())
+        ]
+        possible = possible or [each for each in effective.variants if not each.when]
+        if not possible:
+            return None
+        at = draws.bounds([each.weight for each in possible])
+        word = _word(draws.key(*place, "variant"), span_id)
+        return possible[int(draws.draw_choices(word, at)[0])]
 
 
 def drawn_value(attribute: str, generator: model.Generator, span_id: int, *purpose: object) -> Any:

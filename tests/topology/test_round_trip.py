@@ -116,6 +116,10 @@ calls = st.one_of(
     parts({"target": st.just("leaf.work"), "async": st.just(True)}),
     parts({"target": st.just("leaf.work"), "retries": st.just(2), "retry_backoff": delays}),
 )
+changes = {"weight": st.floats(0.01, 99), "duration": distributions, "error_rate": ratios}
+changes["attributes"] = attributes
+bags = st.dictionaries(st.sampled_from(["a", "b-c"]), names)
+variants = st.dictionaries(names, parts({}, {**changes, "baggage": bags}), max_size=3)
 logs = parts(
     {"severity": st.sampled_from(["INFO", "warn"]), "body": names},
     {"condition": st.sampled_from(["error", "slow"]), "probability": ratios, "delay": delays},
@@ -129,7 +133,8 @@ operations = parts(
         "attributes": attributes,
         "events": st.lists(parts({"name": names}, {"delay": delays, "attributes": attributes})),
         "links": st.just(["leaf.work"]),
-        "baggage": st.dictionaries(st.sampled_from(["a", "b-c"]), names),
+        "baggage": bags,
+        "variants": variants,
         "baggage_as_attributes": st.booleans(),
         "logs": st.lists(logs, max_size=2),
         "queue_depth": st.integers(0, 100),

@@ -42,6 +42,7 @@ NEEDS_THE_WHOLE = {
     *("unknown-override", "misplaced-override", "not-called", "unknown-metric", "fixed-metric"),
     *("call-cycle", "scenario-cycle", "invalid-yaml", "invalid-key", "invalid-merge"),
     *("unknown-domain", "unknown-reference"),
+    *("unknown-variant", "unknown-baggage", "too-many-variants"),
     *("unreadable-source", "unknown-column"),
 }
 """Codes of what a schema cannot tell: it sees neither YAML's syntax nor two places at once."""

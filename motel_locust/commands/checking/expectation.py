@@ -10,21 +10,33 @@ the chance that it is made, n its count, r its retries and f the chance that one
 
 the product being over the calls that are awaited and not made on-error. Without a timeout, f is
 the chance that the target fails. With one, f also holds its being late, which has a closed form
-where the target waits for nobody, as its duration is normal; elsewhere that part of f is sampled.
+where the target waits for nobody, as its duration is known; elsewhere that part of f is sampled.
+
+Each variant of an operation counts by itself, told apart by the baggage that decides further below;
+where chance chooses one for each attempt, f is the mean over them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import reduce
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from motel_locust.engine.choices import Choice
+from motel_locust.engine.columns import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterable, Iterator, Sequence
 
     from motel_locust.commands.checking.sets import Wiring
+    from motel_locust.engine.choices import Landing
+    from motel_locust.engine.plan import Node
     from motel_locust.engine.scenarios import Effective
     from motel_locust.topology.model import Call
+
+LateShare: TypeAlias = Callable[[str, Mapping[str, str], int], float]
 
 # Counts of counts grow beyond what a float holds; no trace has as many spans.
 _GREATEST: Final = 1e100
@@ -53,51 +65,135 @@ class Expectation:
     calls: Mapping[tuple[str, str], Estimate]
 
 
-def expect(wiring: Wiring, late_share: Callable[[str, int], float]) -> Expectation:
+def expect(wiring: Wiring, late_share: LateShare) -> Expectation:
     """Return what traces of *wiring* are expected to hold, as long as they reach no limit.
 
-    *late_share* samples how many requests to an operation go well but take longer than so many ns.
+    *late_share* samples how many requests to an operation go well but take longer than so many ns,
+    if they bring that baggage.
     """
-    errors: dict[str, Estimate] = {}
-    brought: dict[str, list[tuple[str, Estimate]]] = {}
-    for ref in wiring.callees_first:
-        operation = wiring.operations[ref]
+    landings = {
+        ref: wiring.plan.reach(ref, kind=Kind.SERVER, has_parent=False, baggage={})
+        for ref in wiring.operations
+    }
+    nodes = _callees_first(landings.values(), wiring.callees_first)
+    asked = {
+        key
+        for operation in wiring.operations.values()
+        for variant in operation.variants
+        for key in variant.when
+    }
+    errors: dict[Node, Estimate] = {}
+    brought: dict[Node, list[tuple[Landing, Estimate]]] = {}
+    for node in nodes:
+        operation = node.operation.effective
+        brings = {key: value for key, value in node.baggage.items() if key in asked}
         well, exact = 1 - operation.error_rate, True
-        brought[ref] = []
-        for _, call in operation.calls:
-            fails = _attempt_fails(wiring.operations[call.target], call, errors, late_share)
-            brought[ref].append((call.target, _spans(operation, call, fails)))
+        brought[node] = []
+        for (_, call), landing in zip(operation.calls, node.callees, strict=True):
+            fails = _attempt_fails(landing, call, brings, errors, late_share)
+            brought[node].append((landing, _spans(operation, call, fails)))
             if not call.detached and call.condition != "on-error":
                 lost = fails.value ** (call.retries + 1)
                 well *= 1 - call.probability * (1 - (1 - lost) ** call.count)
                 exact = exact and fails.exact
-        errors[ref] = Estimate(1 - well, exact)
-    spans: dict[str, Estimate] = dict.fromkeys(wiring.operations, Estimate(0.0))
-    spans |= {ref: Estimate(weight) for ref, weight in wiring.roots.items()}
+        errors[node] = Estimate(1 - well, exact)
+    spans = dict.fromkeys(nodes, Estimate(0.0))
+    for ref, weight in wiring.roots.items():
+        for share, node in _spread(landings[ref]):
+            spans[node] = _sum(spans[node], Estimate(weight * share))
     calls: defaultdict[tuple[str, str], Estimate] = defaultdict(lambda: Estimate(0.0))
-    for ref in reversed(wiring.callees_first):
-        for target, each in brought[ref]:
-            count = min(spans[ref].value * each.value, _GREATEST)
-            made = Estimate(count, spans[ref].exact and each.exact)
-            spans[target] = _sum(spans[target], made)
-            calls[ref, target] = _sum(calls[ref, target], made)
-    return Expectation(spans, errors, dict(calls))
+    for node in reversed(nodes):
+        for landing, each in brought[node]:
+            count = min(spans[node].value * each.value, _GREATEST)
+            made = Estimate(count, spans[node].exact and each.exact)
+            for share, target in _spread(landing):
+                spans[target] = _sum(spans[target], Estimate(made.value * share, made.exact))
+            edge = node.operation.ref, landing.operation.ref
+            calls[edge] = _sum(calls[edge], made)
+    return Expectation(*_by_operation(landings, spans, errors), dict(calls))
+
+
+def _callees_first(landings: Iterable[Landing], refs: Sequence[str]) -> list[Node]:
+    """Return all nodes that can be reached from *landings*, in the order of *refs*."""
+    found: dict[Node, None] = {}
+    waiting = list(landings)
+    while waiting:
+        landing = waiting.pop()
+        if isinstance(landing, Choice):
+            waiting += landing.options
+        elif landing not in found:
+            found[landing] = None
+            waiting += landing.callees
+    order = {ref: place for place, ref in enumerate(refs)}
+    return sorted(found, key=lambda node: order[node.operation.ref])
+
+
+def _spread(landing: Landing) -> Iterator[tuple[float, Node]]:
+    """Yield the nodes that a request may reach, each with its chance."""
+    if not isinstance(landing, Choice):
+        yield 1.0, landing
+        return
+    for share, option in zip(landing.shares, landing.options, strict=True):
+        for inner, node in _spread(option):
+            yield share * inner, node
+
+
+def _by_operation(
+    landings: Mapping[str, Landing],
+    spans: Mapping[Node, Estimate],
+    errors: Mapping[Node, Estimate],
+) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Return the spans of each operation, and the errors: of one that has none, as of a root."""
+    counts: dict[str, Estimate] = {}
+    rates: dict[str, Estimate] = {}
+    nodes: defaultdict[str, list[Node]] = defaultdict(list)
+    for node in spans:
+        nodes[node.operation.ref].append(node)
+    for ref, landing in landings.items():
+        counts[ref] = reduce(_sum, (spans[node] for node in nodes[ref]))
+        parts = [(spans[node].value, node) for node in nodes[ref] if spans[node].value]
+        rates[ref] = _mean(parts or _spread(landing), errors)
+        if len(parts) > 1 and not all(spans[node].exact for _, node in parts):
+            rates[ref] = Estimate(rates[ref].value, exact=False)
+    return counts, rates
+
+
+def _mean(parts: Iterable[tuple[float, Node]], of: Mapping[Node, Estimate]) -> Estimate:
+    """Return the mean of *of* over *parts*, each a weight and a node."""
+    (weight, first), *others = parts
+    if not others:
+        return of[first]
+    total, value, exact = weight, weight * of[first].value, of[first].exact
+    for weight, node in others:
+        total += weight
+        value += weight * of[node].value
+        exact = exact and of[node].exact
+    return Estimate(value / total, exact)
 
 
 def _attempt_fails(
-    target: Effective,
+    landing: Landing,
     call: Call,
-    errors: Mapping[str, Estimate],
-    late_share: Callable[[str, int], float],
+    baggage: Mapping[str, str],
+    errors: Mapping[Node, Estimate],
+    late_share: LateShare,
 ) -> Estimate:
-    """Return the chance that an attempt of *call* fails, in the eyes of its caller."""
+    """Return the chance that an attempt of *call* fails, in the eyes of its caller.
+
+    *baggage* is what the attempt brings.
+    """
+    failing = _mean(_spread(landing), errors)
     if call.timeout is None:
-        return errors[call.target]
-    if any(not each.detached for _, each in target.calls):
-        late = late_share(call.target, call.timeout)
-        return Estimate(errors[call.target].value + late, exact=False)
-    late = target.duration.share_above(call.timeout)
-    return Estimate(1 - (1 - target.error_rate) * (1 - late))
+        return failing
+    if any(not each.detached for _, each in landing.operation.effective.calls):
+        late = late_share(call.target, baggage, call.timeout)
+        return Estimate(failing.value + late, exact=False)
+    value = 0.0
+    for share, node in _spread(landing):
+        target = node.operation.effective
+        late = target.duration.share_above(call.timeout)
+        value += share * (1 - (1 - target.error_rate) * (1 - late))
+    return Estimate(value)
 
 
 def _spans(caller: Effective, call: Call, fails: Estimate) -> Estimate:

@@ -18,7 +18,7 @@ from motel_locust.engine.engine import Engine
 from motel_locust.otlp.spans import SpanEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -115,17 +115,24 @@ def sample(
 
 
 def late_share(
-    topology: Topology, active: Active, draw: Draw, *, ref: str, timeout_ns: int, traces: int
+    topology: Topology,
+    active: Active,
+    draw: Draw,
+    *,
+    ref: str,
+    baggage: Mapping[str, str],
+    timeout_ns: int,
+    traces: int,
 ) -> float:
     """Return how many of *traces* requests to *ref* go well but take over *timeout_ns*: 0 to 1.
 
-    What lies below a request depends neither on its caller nor on its time, so these are traces
-    that begin there.
+    What lies below a request depends neither on its caller, but for the *baggage* that it brings,
+    nor on its time, so these are traces that begin there.
     """
     late = 0
-    for batch in _batches(hold(topology, active, begin_at=ref), draw, traces):
+    for batch in _batches(hold(topology, active, begin_at=ref, bringing=baggage), draw, traces):
         for columns in batch.columns:
-            if columns.parent_id is None:
+            if f"{columns.shape.service}.{columns.shape.name}" == ref:
                 over = columns.end_ns - columns.start_ns > timeout_ns
                 late += int(np.count_nonzero(over & ~columns.failed))
     return late / traces

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motel_locust.commands.checking.bounds import bounds
-from motel_locust.commands.checking.expectation import Estimate, Expectation, expect
+from motel_locust.commands.checking.expectation import Estimate, Expectation, LateShare, expect
 from motel_locust.commands.checking.sampling import late_share, sample, tell_nobody
 from motel_locust.commands.checking.sets import ScenarioSet, wire
 from motel_locust.commands.checking.sizes import Spread, spread
@@ -156,17 +156,22 @@ def peak(stretches: Iterable[Stretch], volumes: Mapping[Active, Volume]) -> Peak
     return max(found, key=lambda each: each.spans_per_s)
 
 
-def _late_shares(
-    topology: Topology, active: Active, draw: Draw, traces: int
-) -> Callable[[str, int], float]:
-    known: dict[tuple[str, int], float] = {}
+def _late_shares(topology: Topology, active: Active, draw: Draw, traces: int) -> LateShare:
+    known: dict[tuple[object, ...], float] = {}
 
-    def share(ref: str, timeout_ns: int) -> float:
-        if (ref, timeout_ns) not in known:
-            known[ref, timeout_ns] = late_share(
-                topology, active, draw, ref=ref, timeout_ns=timeout_ns, traces=traces
+    def share(ref: str, baggage: Mapping[str, str], timeout_ns: int) -> float:
+        key = (ref, frozenset(baggage.items()), timeout_ns)
+        if key not in known:
+            known[key] = late_share(
+                topology,
+                active,
+                draw,
+                ref=ref,
+                baggage=baggage,
+                timeout_ns=timeout_ns,
+                traces=traces,
             )
-        return known[ref, timeout_ns]
+        return known[key]
 
     return share
 

@@ -130,10 +130,35 @@ def test_a_slow_success_is_late_and_a_slow_failure_is_none() -> None:
     draw, traces = Draw(1, "", 10_000), 4000
 
     def late(timeout_ns: int) -> float:
-        return late_share(made, (), draw, ref="s.top", timeout_ns=timeout_ns, traces=traces)
+        return late_share(
+            made, (), draw, ref="s.top", baggage={}, timeout_ns=timeout_ns, traces=traces
+        )
 
     assert late(30_000_000) == 0
     assert late(29_999_999) == pytest.approx(0.75, abs=4 * (0.25 * 0.75 / traces) ** 0.5)
+
+
+def test_what_a_request_brings_decides_on_what_lies_below() -> None:
+    far = {"far": {"when": {"region": "eu"}, "duration": "50ms"}}
+    operations = {
+        "get": {"duration": "1ms", "baggage": {"region": "eu"}, "calls": ["s.top"]},
+        "top": {"duration": "10ms", "calls": ["s.leaf"]},
+        "leaf": {"duration": "20ms", "variants": far},
+    }
+    made, draw = topology({"s": {"operations": operations}}), Draw(1, "", 10_000)
+    late = {
+        region: late_share(
+            made,
+            (),
+            draw,
+            ref="s.top",
+            baggage={"region": region},
+            timeout_ns=40_000_000,
+            traces=500,
+        )
+        for region in ("eu", "us")
+    }
+    assert late == {"eu": 1.0, "us": 0.0}
 
 
 def test_percentiles_are_by_nearest_rank() -> None:

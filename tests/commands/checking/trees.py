@@ -12,15 +12,18 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from motel_locust.engine import scenarios
+from motel_locust.topology import linking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from motel_locust.engine.scenarios import Active
+    from motel_locust.engine.scenarios import Active, Effective
     from motel_locust.topology.model import Call, Topology
 
 Counts = tuple[tuple[str, int], ...]
 """Spans by operation, sorted."""
+
+Baggage = tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -57,25 +60,47 @@ class Outcomes:
     def __init__(self, topology: Topology, active: Active = ()) -> None:
         self._topology, self._active = topology, active
 
-    def of(self, ref: str) -> dict[tuple[bool, Counts], Fraction]:
-        effective = scenarios.effective(self._topology, ref, self._active)
+    def of(self, ref: str, baggage: Baggage = ()) -> dict[tuple[bool, Counts], Fraction]:
+        """Return the ways of a request to *ref* that brings *baggage*."""
+        service, name = linking.operations(self._topology)[ref]
+        owner = self._topology.services[service]
+        seen = {**dict(baggage), **owner.baggage, **owner.operations[name].baggage}
+        plain = scenarios.effective(self._topology, ref, self._active)
+        fits = [
+            each
+            for each in plain.variants
+            if each.when and all(item in baggage for item in each.when.items())
+        ] or [each for each in plain.variants if not each.when]
+        if not fits:
+            return self._of(ref, plain, tuple(seen.items()))
+        found: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
+        total = sum(Fraction(each.weight) for each in fits)
+        for each in fits:
+            handed_on = tuple({**seen, **each.baggage}.items())
+            for way, chance in self._of(ref, each.effective, handed_on).items():
+                found[way] += chance * Fraction(each.weight) / total
+        return dict(found)
+
+    def _of(
+        self, ref: str, effective: Effective, baggage: Baggage
+    ) -> dict[tuple[bool, Counts], Fraction]:
         found: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
         rate = Fraction(effective.error_rate)
         for broken, chance in ((True, rate), (False, 1 - rate)):
             ways = {(broken, ((ref, 1),)): chance}
             for _, call in effective.calls:
                 if call.condition is None or (call.condition == "on-error") == broken:
-                    ways = dict(self._made(ways, call))
+                    ways = dict(self._made(ways, call, baggage))
             for way, probability in ways.items():
                 found[way] += probability
         return dict(found)
 
     def _made(
-        self, ways: dict[tuple[bool, Counts], Fraction], call: Call
+        self, ways: dict[tuple[bool, Counts], Fraction], call: Call, baggage: Baggage
     ) -> Iterator[tuple[tuple[bool, Counts], Fraction]]:
         """Go on from *ways* with *call*, made or not."""
         probability = Fraction(call.probability)
-        repetition = self._repetition(call)
+        repetition = self._repetition(call, baggage)
         after: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
         for (failed, counts), chance in ways.items():
             after[failed, counts] += chance * (1 - probability)
@@ -86,9 +111,9 @@ class Outcomes:
             after[way] += chance
         yield from after.items()
 
-    def _repetition(self, call: Call) -> dict[tuple[bool, Counts], Fraction]:
+    def _repetition(self, call: Call, baggage: Baggage) -> dict[tuple[bool, Counts], Fraction]:
         """All ways in which one repetition of *call* can go, further attempts included."""
-        attempt = self.of(call.target)
+        attempt = self.of(call.target, baggage)
         open_ways = {(False, ()): Fraction(1)}
         done: defaultdict[tuple[bool, Counts], Fraction] = defaultdict(Fraction)
         for number in range(1 + call.retries):

@@ -59,6 +59,7 @@ def expressible(topology: Topology) -> Topology:
                     "queue_depth": 0,
                     "backpressure": None,
                     "circuit_breaker": None,
+                    "variants": {},
                 }
             )
             for each, operation in service.operations.items()
