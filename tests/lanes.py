@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,8 +133,11 @@ def end_on_signals(lanes: Sequence[Lane]) -> None:
         signal.signal(number, end)
 
 
-def closing_lines(lanes: Sequence[Lane]) -> list[str]:
-    """Return what a run of all lanes came to, what went wrong before what did not."""
+def closing_lines(lanes: Sequence[Lane], *, took_s: float) -> list[str]:
+    """Return what a run of all lanes came to, what went wrong before what did not.
+
+    The last line is the one that a single pytest would have closed with.
+    """
     lines = [line for lane in lanes for line in lane.failures()]
     counts: Counter[str] = Counter()
     for lane in sorted(lanes, key=lambda lane: lane.passed):
@@ -141,20 +145,25 @@ def closing_lines(lanes: Sequence[Lane]) -> list[str]:
         lines.append(f"{lane.name}: {closing}")
         for count, what in COUNT.findall(closing):
             counts["failed" if what == "error" else what] += int(count)
-    total = ", ".join(f"{counts[what]} {what}" for what in ("passed", "failed", "skipped"))
-    return [*lines, f"total: {total}"]
+    total = ", ".join(
+        f"{counts[what]} {what}" for what in ("failed", "passed", "skipped") if counts[what]
+    )
+    took = f"{took_s:.2f}s ({timedelta(seconds=round(took_s))})"
+    return [*lines, f" {total or 'no tests ran'} in {took} ".center(80, "=")]
 
 
 def main() -> int:
     """Run all lanes and return 0 if all of them passed."""
     with tempfile.TemporaryDirectory() as directory:
+        began_s = time.monotonic()
         lanes: list[Lane] = []
         end_on_signals(lanes)
         for name, arguments in arguments_of_lanes().items():
             lanes.append(Lane(name, arguments, Path(directory)))
         for lane in lanes:
             lane.show()
-        print("", *closing_lines(lanes), sep="\n", flush=True)
+        took_s = time.monotonic() - began_s
+        print("", *closing_lines(lanes, took_s=took_s), sep="\n", flush=True)
     return 0 if all(lane.passed for lane in lanes) else 1
 
 
