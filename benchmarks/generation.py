@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from benchmarks.sdk import Sdk
 from motel_locust.engine.engine import Engine
+from motel_locust.engine.schedule import TICK_NS
 from motel_locust.otlp.allocator import keep_memory
 from motel_locust.otlp.bodies import BodyBuilder, encode_heads
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
@@ -34,10 +35,17 @@ TOPOLOGIES = (
     ROOT / "benchmarks" / "topologies" / "wide.yaml",
     ROOT / "topologies" / "shop.yaml",
 )
+PRODUCTION = ROOT / "topologies" / "production.yaml"
+"""With all extensions of the language."""
+PLAIN = ROOT / "benchmarks" / "topologies" / "production-plain.yaml"
+"""The same without them."""
 SECOND_NS = 1_000_000_000
 EPOCH_NS = 1_700_000_000 * SECOND_NS
 RATE_PER_S = 1_000_000.0
 """Traces. So many that one tick, all that a topology with state walks at once, fills a batch."""
+
+FEW_PER_S = 100_000.0
+"""Traces for the SDK: a thousand in a tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +61,29 @@ class Speed:
 
 
 class Stream:
-    """The spans of a topology, batch after batch, on their way into bodies."""
+    """The spans of a topology, batch after batch, on their way into bodies.
 
-    def __init__(self, source: Path | Topology, *, body_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    It has *rate_per_s* traces, of simulated time.
+    """
+
+    def __init__(
+        self,
+        source: Path | Topology,
+        *,
+        body_bytes: int = DEFAULT_MAX_BYTES,
+        rate_per_s: float = RATE_PER_S,
+    ) -> None:
         keep_memory()
         topology = read_topology(str(source)).topology if isinstance(source, Path) else source
-        self._engine = Engine(topology, seed=1, epoch_ns=EPOCH_NS, rate_per_s=RATE_PER_S)
+        self._engine = Engine(topology, seed=1, epoch_ns=EPOCH_NS, rate_per_s=rate_per_s)
         self._engine.join(0, 0)
         self._heads = encode_heads(ServiceResources(topology, seed=1), {})
         self._encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder, max_body_bytes=body_bytes)
         self._body_bytes = body_bytes
 
-    def walk(self) -> Batch:
-        """Return the next batch."""
-        return self._engine.walk(self._engine.walked_ns + SECOND_NS)
+    def walk(self, at_most_ns: int = SECOND_NS) -> Batch:
+        """Return the next batch, of *at_most_ns* of simulated time."""
+        return self._engine.walk(self._engine.walked_ns + at_most_ns)
 
     def bodies(self, batch: Batch) -> Iterator[tuple[bytes, int]]:
         """Return the bodies of *batch*, each with the number of its spans."""
@@ -90,19 +107,18 @@ class Lap(NamedTuple):
 
 def measure_all() -> list[Speed]:
     """Return the speed of every topology."""
-    return [measure(path) for path in TOPOLOGIES]
+    return [measure(path) for path in (*TOPOLOGIES, PLAIN, PRODUCTION)]
 
 
 def measure(path: Path, *, spans: int = 500_000, laps: int = 9) -> Speed:
     """Return the speed of the topology at *path*: medians of *laps*, each of about *spans* spans.
 
     The laps of engine and SDK take turns, so that what slows down the machine slows down both. The
-    SDK makes the spans of one body again and again.
+    SDK makes the same few thousand spans again and again.
     """
     stream = Stream(path)
     _lap(stream, spans)  # templates and plans are made, batches have found their size
-    content, _ = next(stream.bodies(stream.walk()))
-    sdk = Sdk(ExportTraceServiceRequest.FromString(content))
+    sdk = Sdk(ExportTraceServiceRequest.FromString(_few(path)))
     sdk.run()
     ours, theirs = [], []
     for _ in range(laps):
@@ -121,6 +137,13 @@ def measure(path: Path, *, spans: int = 500_000, laps: int = 9) -> Speed:
         sdk_per_s=median(theirs),
         times_sdk=encoded_per_s / median(theirs),
     )
+
+
+def _few(path: Path) -> bytes:
+    """Return one body of whole traces, those of a tick."""
+    stream = Stream(path, body_bytes=1 << 30, rate_per_s=FEW_PER_S)
+    ((content, _),) = stream.bodies(stream.walk(TICK_NS))
+    return content
 
 
 def _lap(stream: Stream, spans: int) -> Lap:

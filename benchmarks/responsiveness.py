@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.endpoints import COLLECTOR, DISCARD, free_port, networked, running
-from benchmarks.generation import TOPOLOGIES
+from benchmarks.generation import PRODUCTION, TOPOLOGIES
 from benchmarks.runs import FULL, TOPOLOGY, run
 from benchmarks.samples import quantile
 from benchmarks.table import Table, count, millis
@@ -44,7 +44,8 @@ class Responsive:
 
 def measure_all(*, seconds: float) -> list[Responsive]:
     """Return the figures of runs of each topology into nothing, and of one into the Collector."""
-    rows = [measure(DISCARD, topology=topology, seconds=seconds) for topology in TOPOLOGIES]
+    topologies = (*TOPOLOGIES, PRODUCTION)
+    rows = [measure(DISCARD, topology=topology, seconds=seconds) for topology in topologies]
     if COLLECTOR in networked():
         with running(COLLECTOR) as collector:
             rows.append(measure(collector, seconds=seconds))
