@@ -6,11 +6,11 @@ those in which the batch leaves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from motel_locust.engine.columns import Attribute, Choice, Double, Integer, Numbered
+from motel_locust.engine.columns import Attribute, Choice, Double, Integer, Numbered, value_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,19 @@ class LogColumns:
     observed_ns: NDArray[np.int64]
     values: tuple[ValueColumn, ...]
     shown: tuple[ValueColumn, ...]
+
+    def part(self, start: int, stop: int) -> LogColumns:
+        """Return the rows from *start* to before *stop*: views."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            trace=self.trace[rows],
+            span_id=self.span_id[rows],
+            time_ns=self.time_ns[rows],
+            observed_ns=self.observed_ns[rows],
+            values=value_parts(self.values, start, stop),
+            shown=value_parts(self.shown, start, stop),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

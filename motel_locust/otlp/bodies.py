@@ -15,7 +15,7 @@ built in the same way: ``resource_metrics``, ``scope_metrics``, ``metrics``; ``r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
@@ -27,7 +27,7 @@ from motel_locust.otlp.attributes import key_values
 from motel_locust.otlp.wire import field_tag, varint, varint_width
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from motel_locust.engine.recorded import RecordedAttributes
     from motel_locust.otlp.parcels import Parcel
@@ -60,10 +60,65 @@ class Head:
         return size
 
 
+class Heads(Protocol):
+    """What stands around the items of every service in a body."""
+
+    def size(self, sizes: Mapping[str, int]) -> int:
+        """Return the bytes of a body whose items have *sizes*, by service."""
+
+    def enclose(
+        self, pieces: Mapping[str, Sequence[memoryview]], sizes: Mapping[str, int]
+    ) -> bytes:
+        """Return the body with *pieces* of items, which have *sizes*; both by service."""
+
+
+class ProtobufHeads:
+    """The heads of bodies in protobuf, by service."""
+
+    def __init__(self, heads: Mapping[str, Head]) -> None:
+        self._heads = heads
+
+    def size(self, sizes: Mapping[str, int]) -> int:
+        """See :class:`Heads`."""
+        return sum(self._heads[service].with_items(size) for service, size in sizes.items())
+
+    def enclose(
+        self, pieces: Mapping[str, Sequence[memoryview]], sizes: Mapping[str, int]
+    ) -> bytes:
+        """See :class:`Heads`."""
+        body: list[bytes | memoryview] = []
+        for service, items in pieces.items():
+            body.append(self._heads[service].before(sizes[service]))
+            body += items
+        return b"".join(body)
+
+
 def encode_heads(
     resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
-) -> dict[str, Head]:
-    """Return the head of every service.
+) -> ProtobufHeads:
+    """Return the heads of all services; the arguments are those of `resource_messages`."""
+    scope = ScopeSpans(scope=scope_message()).SerializeToString()
+    return ProtobufHeads(
+        {
+            service: Head(ResourceSpans(resource=resource).SerializeToString(), scope)
+            for service, resource in resource_messages(resources, environment).items()
+        }
+    )
+
+
+def scope_message() -> InstrumentationScope:
+    """Return the scope of everything that is generated."""
+    return InstrumentationScope(
+        name=NAME,
+        version=__version__,
+        attributes=key_values({"motel.synthetic": True}),
+    )
+
+
+def resource_messages(
+    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
+) -> dict[str, Resource]:
+    """Return the resource of every service.
 
     Args:
         resources: each service's own resource attributes, by the service's name or, where recorded
@@ -71,12 +126,7 @@ def encode_heads(
         environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them. A
             service's own win over these; its name and our version win over all.
     """
-    scope = InstrumentationScope(
-        name=NAME,
-        version=__version__,
-        attributes=key_values({"motel.synthetic": True}),
-    )
-    heads = {}
+    found = {}
     for service, own in resources.items():
         attributes = {
             "telemetry.sdk.language": "python",
@@ -87,18 +137,14 @@ def encode_heads(
             **own,
             "motel.version": __version__,
         }
-        resource = Resource(attributes=key_values(attributes))
-        heads[service] = Head(
-            resource=ResourceSpans(resource=resource).SerializeToString(),
-            scope=ScopeSpans(scope=scope).SerializeToString(),
-        )
-    return heads
+        found[service] = Resource(attributes=key_values(attributes))
+    return found
 
 
 class BodyBuilder:
-    """Collects parcels into one body; *heads* are those of `encode_heads`."""
+    """Collects parcels into one body; *heads* know how it is written, as do the parcels."""
 
-    def __init__(self, heads: Mapping[str, Head]) -> None:
+    def __init__(self, heads: Heads) -> None:
         self._heads = heads
         self._pieces: dict[str, list[memoryview]] = {}
         self._sizes: dict[str, int] = {}
@@ -107,7 +153,7 @@ class BodyBuilder:
     @property
     def size(self) -> int:
         """The bytes of the body as it stands: what `build` would return."""
-        return sum(self._heads[service].with_items(size) for service, size in self._sizes.items())
+        return self._heads.size(self._sizes)
 
     def add(self, parcel: Parcel) -> None:
         """Add the items of *parcel*."""
@@ -118,8 +164,4 @@ class BodyBuilder:
 
     def build(self) -> bytes:
         """Return the body: one complete request of its signal, every service in it once."""
-        body: list[bytes | memoryview] = []
-        for service, pieces in self._pieces.items():
-            body.append(self._heads[service].before(self._sizes[service]))
-            body += pieces
-        return b"".join(body)
+        return self._heads.enclose(self._pieces, self._sizes)

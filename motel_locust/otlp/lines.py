@@ -16,6 +16,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from motel_locust.otlp.requests import REQUESTS
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from motel_locust.otlp.ledger import Signal
 
 IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
@@ -29,8 +31,17 @@ def request_line(content: bytes, signal: Signal) -> str:
             for scope_spans in resource_spans.scope_spans:
                 for span in scope_spans.spans:
                     span.status.SetInParent()  # the file exporter writes an empty status too
-    fields = MessageToDict(request, use_integers_for_enums=True)
-    return json.dumps(_with_hexadecimal_ids(fields), ensure_ascii=False, separators=(",", ":"))
+    return message_text(request)
+
+
+def message_text(message: Message) -> str:
+    """Return *message* as OTLP JSON, without line breaks."""
+    return json_text(_with_hexadecimal_ids(MessageToDict(message, use_integers_for_enums=True)))
+
+
+def json_text(value: Any) -> str:
+    """Return *value* as JSON, without line breaks and blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _with_hexadecimal_ids(value: Any) -> Any:

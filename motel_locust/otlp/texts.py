@@ -26,39 +26,54 @@ PRINTED_BYTES = 32
 """More than any number or duration takes: a double at most 24, the longest duration 24."""
 
 
-def text_segments(body: Sequence[str | Shown], *, first: int, reach: int) -> list[Segment]:
+def as_it_is(text: str) -> str:
+    """Return *text*."""
+    return text
+
+
+def text_segments(
+    body: Sequence[str | Shown],
+    *,
+    first: int,
+    reach: int,
+    escape: Callable[[str], str] = as_it_is,
+) -> list[Segment]:
     """Return the segments of the text *body*, not empty.
 
     Its varying parts read the columns of the frame from *first* on, in their order; *reach* is how
-    many bytes are certain to follow the text.
+    many bytes are certain to follow the text. *escape* is applied to words and texts; numbers and
+    durations need none.
     """
     words, varying = [""], []
     for part in body:
         if isinstance(part, str):
-            words[-1] += part
+            words[-1] += escape(part)
         else:
             varying.append(part)
             words.append("")
     segments: list[Segment] = _fixed(words.pop())
     for source, word in reversed(list(enumerate(words))):
         behind = bounds_of(segments).least + reach
-        segments[:0] = _segments(word, varying[source], source=first + source, reach=behind)
+        segments[:0] = _segments(word, varying[source], escape, source=first + source, reach=behind)
     return segments
 
 
-def _segments(word: str, part: Shown, *, source: int, reach: int) -> list[Segment]:
+def _segments(
+    word: str, part: Shown, escape: Callable[[str], str], *, source: int, reach: int
+) -> list[Segment]:
     """Return *word* and the column *source* of *part*; *reach* bytes are certain to follow."""
     match part:
         case Choice(_, options):
-            texts = [f"{word}{print_value(option)}".encode() for option in options]
+            texts = [f"{word}{escape(print_value(option))}".encode() for option in options]
             return [Table({source: texts}, reach=reach)]
         case Integer(_, low, high) if low >= 0:
             digits = range(len(str(low)), len(str(high)) + 1)
-            return [_counted(source, (word, ""), digits)]
-        case Numbered(_, (before, *others)):
-            return [_counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]
+            return [counted(source, (word, ""), digits)]
+        case Numbered(_, parts):
+            before, *others = map(escape, parts)
+            return [counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]
         case Integer():
-            printed = Printed(source, _print_integers)
+            printed = Printed(source, print_integers)
         case Double():
             printed = Printed(source, _print_doubles)
         case Elapsed():
@@ -70,8 +85,8 @@ def _fixed(word: str) -> list[Segment]:
     return [Stamp([word.encode()])] if word else []
 
 
-def _counted(source: int, texts: Sequence[str], digits: range) -> ByWidth:
-    """Return *texts* with a number between each two of them."""
+def counted(source: int, texts: Sequence[str], digits: range) -> ByWidth:
+    """Return *texts* with a number of that many *digits* between each two of them."""
     stamps = {}
     for width in digits:
         parts: list[Part] = [texts[0].encode()]
@@ -104,9 +119,10 @@ class Printed:
         return Piece(sizes, [Put(0, texts.view(f"V{PRINTED_BYTES}"))])
 
 
-def _print_integers(
+def print_integers(
     values: NDArray[np.int64],
 ) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
+    """Return *values* as texts, for :class:`Printed`."""
     texts = values.astype(f"S{PRINTED_BYTES}")
     return texts, np.char.str_len(texts)
 
