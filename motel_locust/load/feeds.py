@@ -189,7 +189,7 @@ def build_replaying_feed(
     outlet = build_outlet(run, part, "traces", taped.resources, exporters, "protobuf")
     return Feed(
         build_replay(run, part, taped, options),
-        {outlet: encode_spans("protobuf")},
+        {outlet: encode_spans()},
         epoch_ns=run.epoch_ns,
         flush_interval_s=options.flush_interval_s,
         realtime=options.realtime,
@@ -241,7 +241,7 @@ def resources(
     return found
 
 
-def encode_spans(notation: Notation) -> Encode:
+def encode_spans(notation: Notation = "protobuf") -> Encode:
     """Return what makes parcels of the spans of batches."""
     encoder: BatchEncoder[Columns] = (
         BatchEncoder(JsonSpanEncoder, rows_at_once=JSON_ROWS)
@@ -251,7 +251,7 @@ def encode_spans(notation: Notation) -> Encode:
     return lambda batch, _active, pause: encoder.encode(batch, pause)
 
 
-def encode_logs(logs: Logs, notation: Notation) -> Encode:
+def encode_logs(logs: Logs, notation: Notation = "protobuf") -> Encode:
     """Return what makes parcels of the log records of batches."""
     encoder: BatchEncoder[LogColumns] = (
         BatchEncoder(JsonLogEncoder, rows_at_once=JSON_ROWS)
