@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ def chromium() -> str:
 
 def nothing_may_be_skipped() -> bool:
     return os.environ.get("MOTEL_LOCUST_CI", "") not in ("", "0")
+
+
+# The same examples in every run of one commit: what passed before a push passes after it. New ones
+# are looked for wherever a person runs the tests.
+if nothing_may_be_skipped():
+    hypothesis.settings.register_profile("repeatable", derandomize=True, database=None)
+    hypothesis.settings.load_profile("repeatable")
 
 
 # First of the wrappers, so outermost: it sees what pytest's own skipping made of the outcome.

@@ -313,6 +313,7 @@ class Feed:
         for filed in self._taken_out(tick):
             for outlet, parcel in filed.parcels:
                 outlet.take(parcel, due_s, now_s)
+                pause()
             if filed.counts is None:
                 continue
             self.counts += filed.counts

@@ -7,7 +7,6 @@ survives from one run to the next but the topologies' texts and the built-in rec
 
 from __future__ import annotations
 
-import gc
 import logging
 import secrets
 import time
@@ -30,6 +29,7 @@ from motel_locust.load.recorder import Recorder
 from motel_locust.load.recordings import read_load
 from motel_locust.load.release import Release
 from motel_locust.load.run import KEY, STRIDE, Run
+from motel_locust.load.sparing import Sparing
 from motel_locust.load.stats import log_items
 from motel_locust.load.worker import WorkerExchange
 from motel_locust.otlp.ledger import Ledger
@@ -95,6 +95,7 @@ class Generator:
         self.ending = False
         self._arrived = Event()
         self._profiler: Profiler | None = None
+        self._sparing: Sparing | None = None
         self._footprint = Footprint()
 
     @classmethod
@@ -161,7 +162,8 @@ class Generator:
         """End this process's part of the run and deliver what is under way; idempotent."""
         if self.pump is not None:
             self.pump.drain()
-            gc.unfreeze()
+            if self._sparing is not None:
+                self._sparing.end()
             self._end_profile()
 
     def end_run(self) -> None:
@@ -268,7 +270,7 @@ class Generator:
             self._enter_cluster(run)
             place = self.exchange.place
             self._begin_profile(run, place)
-            _spare_collections()
+            self._sparing = Sparing()
             return build_feeds(run, loads, ledger, worker=place, on_settled=self._log)
         except (SettingsError, TopologyError) as error:
             self.exchange.tell(str(error))
@@ -331,13 +333,3 @@ class Generator:
         )
         if self.pump is not None:
             self.pump.wake()
-
-
-def _spare_collections() -> None:
-    """Let the garbage collector pass over what is there already, until the run is over.
-
-    With all of Locust to look through, a collection would hold up everybody for 40 ms, and batches
-    of many shapes cause one every few seconds.
-    """
-    gc.collect()
-    gc.freeze()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -23,13 +23,18 @@ Cut: TypeAlias = "NDArray[np.int64]"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """The items of one shape; row *i* ends at byte ``ends[i]`` of ``content``, int64[rows].
+    """The items of one shape; row *i* is ``content[offsets[i] : offsets[i + 1]]``.
 
-    The content has its memory to itself: slices of it stay valid, whatever is encoded later.
+    ``offsets`` is int64[rows + 1]. The content has its memory to itself: slices of it stay valid,
+    whatever is encoded later.
     """
 
     content: memoryview
-    ends: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+
+NOTHING: Final = Encoded(memoryview(b""), np.zeros(1, np.int64))
+"""No rows, encoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

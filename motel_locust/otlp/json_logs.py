@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from motel_locust.otlp.blocks import Encoded
+from motel_locust.otlp.blocks import NOTHING, Encoded
 from motel_locust.otlp.json_segments import escaped, object_end, object_start
 from motel_locust.otlp.logs import first_shown, log_content, log_frame, varies
 from motel_locust.otlp.pieces import join, write
@@ -18,6 +16,7 @@ from motel_locust.otlp.segments import Stamp, bounds_of, plan_all
 from motel_locust.otlp.texts import text_segments
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from motel_locust.engine.records import LogColumns, LogShape
@@ -40,10 +39,10 @@ class JsonLogEncoder:
         """Return the records of *columns*, whose traces have the ids *trace_id*, V16[traces]."""
         rows = len(columns.time_ns)
         if rows == 0:
-            return Encoded(memoryview(b""), np.empty(0, np.int64))
+            return NOTHING
         piece = join(plan_all(self._segments, log_frame(columns, trace_id)))
-        content, ends = write(piece, rows=rows)
-        return Encoded(content.data, ends)
+        content, offsets = write(piece, rows=rows)
+        return Encoded(content.data, offsets)
 
 
 def _body(shape: LogShape, *, reach: int) -> list[Segment]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from motel_locust.otlp.blocks import Encoded
+from motel_locust.otlp.blocks import NOTHING, Encoded
 from motel_locust.otlp.json_segments import List, object_end, object_segments, object_start
 from motel_locust.otlp.lines import message_text
 from motel_locust.otlp.pieces import Bounds, join, spread, write
@@ -72,7 +72,7 @@ class JsonSpanEncoder:
         """Return the spans of *columns*, whose traces have the ids *trace_id*, V16[traces]."""
         rows = len(columns.start_ns)
         if rows == 0:
-            return Encoded(memoryview(b""), np.empty(0, np.int64))
+            return NOTHING
         frame = span_frame(columns, trace_id)
         pieces = plan_all(self._start, frame)
         if events := self._plan_events(columns):
@@ -81,8 +81,8 @@ class JsonSpanEncoder:
             pieces.append(self._link_list.enclose(links))
         pieces.append(self._status.plan([columns.failed.astype(np.int64)]))
         pieces.append(self._end.plan(frame))
-        content, ends = write(join(pieces), rows=rows)
-        return Encoded(content.data, ends)
+        content, offsets = write(join(pieces), rows=rows)
+        return Encoded(content.data, offsets)
 
     def _plan_events(self, columns: Columns) -> list[Piece]:
         *events, failure = self._events

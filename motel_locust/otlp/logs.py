@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import (
     LogRecord,
@@ -18,7 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import (
 )
 
 from motel_locust.otlp.attributes import content_segments
-from motel_locust.otlp.blocks import Encoded
+from motel_locust.otlp.blocks import NOTHING, Encoded
 from motel_locust.otlp.contents import Content, SpanId, Time, TraceId
 from motel_locust.otlp.pieces import write
 from motel_locust.otlp.segments import Enclosed, Prefix, bounds_of, plan_all
@@ -26,6 +25,7 @@ from motel_locust.otlp.texts import text_segments
 from motel_locust.otlp.wire import field_tag
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from motel_locust.engine.records import LogColumns, LogShape
@@ -54,10 +54,10 @@ class LogEncoder:
         """Return the records of *columns*, whose traces have the ids *trace_id*, V16[traces]."""
         rows = len(columns.time_ns)
         if rows == 0:
-            return Encoded(memoryview(b""), np.empty(0, np.int64))
+            return NOTHING
         piece = self._prefix.enclose(plan_all(self._fields, log_frame(columns, trace_id)))
-        content, ends = write(piece, rows=rows)
-        return Encoded(content.data, ends)
+        content, offsets = write(piece, rows=rows)
+        return Encoded(content.data, offsets)
 
 
 def log_content(shape: LogShape) -> Content:

@@ -122,7 +122,7 @@ class BatchEncoder(Generic[ColumnsT]):
                 rows.append((of_columns - start).clip(0, len(some.trace)))
                 pause()
         edges = np.array(rows, np.int64).reshape(-1, batch.edges_ns.size + 1).T
-        cuts, parts = self._cut(blocks, edges)
+        cuts, parts = self._cut(blocks, edges, pause)
         pause()
         items = np.diff(cuts, axis=0).sum(axis=1).tolist()
         sizes = sizes_between(blocks, cuts).tolist()
@@ -147,7 +147,7 @@ class BatchEncoder(Generic[ColumnsT]):
             yield start, columns.part(start, start + most)
 
     def _cut(
-        self, blocks: Sequence[Block], edges: NDArray[np.int64]
+        self, blocks: Sequence[Block], edges: NDArray[np.int64], pause: Callable[[], object]
     ) -> tuple[NDArray[np.int64], list[int]]:
         """Return all cuts, int64[cuts, blocks], and the part that each stretch is of.
 
@@ -160,14 +160,14 @@ class BatchEncoder(Generic[ColumnsT]):
                 _, *further = cut_further(
                     blocks, edges[part], edges[part + 1], max_bytes=self._max_bytes
                 )
+                pause()
             cuts += further
             part_of += [part] * len(further)
         return np.array(cuts), part_of
 
     def _block(self, columns: ColumnsT, trace_id: NDArray[np.void]) -> Block:
         encoded = self._encoder(columns.shape).encode(columns, trace_id)
-        offsets = np.concatenate(([0], encoded.ends))
-        return Block(columns.shape.owner, columns.trace, encoded.content, offsets)
+        return Block(columns.shape.owner, columns.trace, encoded.content, encoded.offsets)
 
     def _encoder(self, shape: Owned) -> RowEncoder[ColumnsT]:
         # By identity, since Python takes True for 1 and -0.0 for 0.0 when it compares shapes. An

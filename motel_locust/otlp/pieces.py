@@ -64,22 +64,27 @@ def spread(piece: Piece, chosen: NDArray[np.int64], *, rows: int) -> Piece:
 
 
 def write(piece: Piece, *, rows: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the bytes of all rows, uint8[ends[-1]], and where each row ends, int64[rows].
+    """Return the bytes of all rows, and the offsets between which each lies, int64[rows + 1].
 
-    The bytes are in memory of their own: nothing that is written later can change them.
+    The bytes, uint8[offsets[-1]], are in memory of their own: nothing that is written later can
+    change them.
     """
-    sizes = np.broadcast_to(np.asarray(piece.size, np.int64), (rows,))
-    ends = sizes.cumsum()
-    starts = ends - sizes
+    if isinstance(piece.size, int):
+        offsets = np.arange(0, (rows + 1) * piece.size, piece.size)
+    else:
+        offsets = np.empty(rows + 1, np.int64)
+        offsets[0] = 0
+        piece.size.cumsum(out=offsets[1:])
+    starts = offsets[:-1]
     # Written where it stays: 5 to 10 ns a row less than a buffer that is reused, and a copy of it.
-    content = np.empty(int(ends[-1]), np.uint8)
+    content = np.empty(int(offsets[-1]), np.uint8)
     for shift, items, chosen in piece.puts:
         here = starts if chosen is None else starts[chosen]
         windows: NDArray[np.void] = np.ndarray(
             content.size - items.dtype.itemsize + 1, items.dtype, content, 0, (1,)
         )
         windows[here + shift] = items
-    return content, ends
+    return content, offsets
 
 
 @dataclass(frozen=True, slots=True)

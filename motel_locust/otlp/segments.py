@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from motel_locust.otlp.pieces import Bounds, Piece, Put, join
-from motel_locust.otlp.wire import prefix_item_width, prefixes, varint_width, void_items
+from motel_locust.otlp.wire import prefix_item_width, prefixes, varint_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ class Segment(Protocol):
     bounds: Bounds
 
     def plan(self, frame: Frame) -> Piece:
-        """Return the piece of the rows of *frame*; it is good until the next call."""
+        """Return the piece of the rows of *frame*."""
 
 
 def plan_all(segments: Iterable[Segment], frame: Frame) -> list[Piece]:
@@ -55,10 +55,7 @@ Part: TypeAlias = "bytes | Column"
 
 
 class Stamp:
-    """A segment of fixed width: the same bytes on every row, but for some columns.
-
-    The rows are kept from batch to batch, so that only the columns are ever written again.
-    """
+    """A segment of fixed width: the same bytes on every row, but for some columns."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.parts = parts
@@ -70,28 +67,25 @@ class Stamp:
             else:
                 self._places.append((len(template), part))
                 template += bytes(np.dtype(part.dtype).itemsize)
-        self._template = np.frombuffer(bytes(template), np.uint8)
-        self._matrix = np.empty((0, len(template)), np.uint8)
-        self._views: list[NDArray[Any]] = []
-        self.bounds = Bounds(len(template), len(template))
+        width = len(template)
+        self._template = np.frombuffer(bytes(template), f"V{width}")
+        self.bounds = Bounds(width, width)
 
     def plan(self, frame: Frame) -> Piece:
         """Return the piece of the rows of *frame*."""
+        if not self._places:
+            return Piece(self.bounds.most, [Put(0, self._template)])
         rows, width = len(_column(frame, 0)), self.bounds.most
-        if rows > len(self._matrix):
-            self._grow(rows * 5 // 4)
-        for (_, column), view in zip(self._places, self._views, strict=True):
+        # Copied anew: rows that were kept would have left the caches since the last batch, and fill
+        # as much memory as the batch itself.
+        items = np.empty(rows, self._template.dtype)
+        items[:] = self._template
+        for offset, column in self._places:
             values = _column(frame, column.source)
-            view[:rows] = values if column.encode is None else column.encode(values)
-        return Piece(width, [Put(0, void_items(self._matrix, width, rows=rows))])
-
-    def _grow(self, rows: int) -> None:
-        self._matrix = np.tile(self._template, (rows, 1))
-        # Views of the very item type: writing a two-dimensional slice takes five times as long.
-        self._views = [
-            np.ndarray(rows, column.dtype, self._matrix, offset, (self._template.size,))
-            for offset, column in self._places
-        ]
+            # Into the very item type: writing a two-dimensional slice takes five times as long.
+            place: NDArray[Any] = np.ndarray(rows, column.dtype, items, offset, (width,))
+            place[:] = values if column.encode is None else column.encode(values)
+        return Piece(width, [Put(0, items)])
 
 
 class Table:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, SpanFlags, Status
 
 from motel_locust.engine.columns import EXCEPTION_TYPE, Constant, EventShape
 from motel_locust.otlp.attributes import content_segments, message_field
-from motel_locust.otlp.blocks import Encoded
+from motel_locust.otlp.blocks import NOTHING, Encoded
 from motel_locust.otlp.contents import Content, SpanId, Time, TraceId
 from motel_locust.otlp.pieces import Bounds, join, spread, write
 from motel_locust.otlp.segments import Prefix, Stamp, bounds_of, plan_all
 from motel_locust.otlp.wire import field_tag
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from motel_locust.engine.columns import Columns, LinkShape, Recorded, Shape
@@ -59,9 +59,9 @@ class SpanEncoder:
         """Return the spans of *columns*, whose traces have the ids *trace_id*, V16[traces]."""
         rows = len(columns.start_ns)
         if rows == 0:
-            return Encoded(memoryview(b""), np.empty(0, np.int64))
-        content, ends = write(self._prefix.enclose(self._plan(columns, trace_id)), rows=rows)
-        return Encoded(content.data, ends)
+            return NOTHING
+        content, offsets = write(self._prefix.enclose(self._plan(columns, trace_id)), rows=rows)
+        return Encoded(content.data, offsets)
 
     def _plan(self, columns: Columns, trace_id: NDArray[np.void]) -> list[Piece]:
         rows = len(columns.start_ns)

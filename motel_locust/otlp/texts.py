@@ -69,6 +69,8 @@ def _segments(
         case Integer(_, low, high) if low >= 0:
             digits = range(len(str(low)), len(str(high)) + 1)
             return [counted(source, (word, ""), digits)]
+        case Numbered(_, (text,)):
+            return _fixed(word + escape(text))
         case Numbered(_, parts):
             before, *others = map(escape, parts)
             return [counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from motel_locust.engine.engine import carry_on
 from tests.load.bench import Bench
 
 if TYPE_CHECKING:
@@ -113,3 +114,14 @@ def test_the_active_scenarios_are_known_by_name(
     assert bench.pump.figures().scenarios == active
     bench.pump.drain()
     assert bench.pump.figures().scenarios == ()
+
+
+def test_others_get_a_turn_between_the_bodies_of_one_tick(bench: Callable[..., Bench]) -> None:
+    feed = bench(rate="1000000/s").feed
+    feed.join([0], 0)
+    while feed.walk(0, carry_on):
+        pass
+    taken: list[int] = []
+    feed.release(0, 0.0, 0.0, lambda: taken.append(feed.counts.traces))
+    assert taken.count(0) > 1
+    assert feed.counts.traces == 10_000

@@ -164,7 +164,7 @@ def test_a_row_is_written_alike_alone_and_among_others(data):
     trace_id = data.draw(strategies.trace_ids(7))
     encoder = JsonSpanEncoder(columns.shape)
     encoded = encoder.encode(columns, trace_id)
-    whole, ends = encoded.content.tobytes(), [0, *encoded.ends.tolist()]
+    whole, ends = encoded.content.tobytes(), encoded.offsets.tolist()
     for row, (start, end) in enumerate(pairwise(ends)):
         only = replace(
             columns,
@@ -187,7 +187,7 @@ def test_no_rows_are_no_bytes_and_no_items_an_empty_request():
     encoded = JsonSpanEncoder(shape_of()).encode(
         plain(shape_of(), rows=3).columns[0], np.zeros(3, "V16")
     )
-    assert len(encoded.ends) == 3
+    assert len(encoded.offsets) == 4
     builder = BodyBuilder(json_heads({"shop": {}}, {}, "traces"))
     assert (builder.build(), builder.size) == (b"{}\n", 3)
 

@@ -21,8 +21,8 @@ tables = st.lists(st.lists(texts, min_size=1, max_size=6), min_size=1, max_size=
 
 
 def written(piece, rows: int) -> list[bytes]:
-    content, ends = write(piece, rows=rows)
-    return [content[start:end].tobytes() for start, end in pairwise([0, *ends.tolist()])]
+    content, offsets = write(piece, rows=rows)
+    return [content[start:end].tobytes() for start, end in pairwise(offsets.tolist())]
 
 
 @settings(max_examples=150)

@@ -42,10 +42,10 @@ def decoded(encoder: SpanEncoder, columns: Columns, trace_id: np.ndarray) -> lis
     """Encode *columns* and parse every row by itself."""
     encoded = encoder.encode(columns, trace_id)
     rows = []
-    for start, end in pairwise([0, *encoded.ends.tolist()]):
+    for start, end in pairwise(encoded.offsets.tolist()):
         (row,) = ScopeSpans.FromString(encoded.content[start:end].tobytes()).spans
         rows.append(row)
-    assert len(encoded.content) == (encoded.ends[-1] if len(rows) else 0)
+    assert len(encoded.content) == encoded.offsets[-1]
     return rows
 
 
@@ -112,9 +112,9 @@ def test_what_was_encoded_stays_when_the_encoder_is_used_again(data):
     others = data.draw(strategies.columns(trace=np.zeros(rows, np.int64), shape=columns.shape))
     encoder = SpanEncoder(columns.shape)
     encoded = encoder.encode(columns, trace_id)
-    before = encoded.content.tobytes(), encoded.ends.tolist()
+    before = encoded.content.tobytes(), encoded.offsets.tolist()
     encoder.encode(others, np.zeros(1, "V16"))
-    assert (encoded.content.tobytes(), encoded.ends.tolist()) == before
+    assert (encoded.content.tobytes(), encoded.offsets.tolist()) == before
 
 
 @settings(max_examples=50, deadline=None)
@@ -137,7 +137,7 @@ def test_a_row_is_encoded_alike_alone_and_among_others(batch, data):
         events=tuple(tuple(map(only, values)) for values in columns.events),
     )
     encoder = SpanEncoder(columns.shape)
-    start, end = [0, *encoder.encode(columns, trace_id).ends.tolist()][row : row + 2]
+    start, end = encoder.encode(columns, trace_id).offsets.tolist()[row : row + 2]
     among = encoder.encode(columns, trace_id).content[start:end]
     assert among == encoder.encode(alone, trace_id).content
 
@@ -145,7 +145,7 @@ def test_a_row_is_encoded_alike_alone_and_among_others(batch, data):
 def test_no_rows_encode_to_no_bytes():
     columns, trace_id = plain(shape_of(Double("x")), np.empty(0))
     encoded = SpanEncoder(columns.shape).encode(columns, trace_id)
-    assert (len(encoded.content), encoded.ends.tolist()) == (0, [])
+    assert (len(encoded.content), encoded.offsets.tolist()) == (0, [0])
 
 
 @pytest.mark.parametrize(
