@@ -16,7 +16,7 @@ import numpy as np
 from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered
 from motel_locust.otlp.attributes import key_values, tables
 from motel_locust.otlp.contents import SpanId, Time, TraceId, arranged
-from motel_locust.otlp.lines import json_text, message_text
+from motel_locust.otlp.lines import double_text, message_text, string_text
 from motel_locust.otlp.pieces import Bounds, Piece, Put, join
 from motel_locust.otlp.segments import Column, Stamp, bounds_of, plan_all
 from motel_locust.otlp.texts import PRINTED_BYTES, Printed, counted, print_integers
@@ -167,7 +167,7 @@ class _Timed:
 
 def escaped(text: str) -> str:
     """Return *text* as it stands between quotes; a text's parts can be escaped one by one."""
-    return json_text(text)[1:-1]
+    return string_text(text)[1:-1]
 
 
 def _attributes(content: Content, reach: int) -> Iterator[Stretch]:
@@ -249,13 +249,6 @@ def _print_doubles(
     """Return *values* as protobuf's JSON has them."""
     # A list of texts takes two thirds of the time of NumPy's own conversion.
     texts = np.array([*map(repr, values.tolist())], f"S{PRINTED_BYTES}")
-    for text, is_it in _UNLIKE_NUMBERS:
-        texts[is_it(values)] = text
+    for row in (~np.isfinite(values)).nonzero()[0].tolist():
+        texts[row] = double_text(float(values[row])).encode()
     return texts, np.char.str_len(texts)
-
-
-_UNLIKE_NUMBERS: Final = (
-    (b'"NaN"', np.isnan),
-    (b'"Infinity"', np.isposinf),
-    (b'"-Infinity"', np.isneginf),
-)
