@@ -49,9 +49,14 @@ def by_part(batch: Batch, parcels: list[Parcel]) -> list[list[Parcel]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.booleans().flatmap(lambda in_order: batches(in_order=in_order)), limits)
-def test_the_parcels_of_a_part_are_the_part(batch, limit):
-    parcels = BatchEncoder(SpanEncoder, max_body_bytes=limit).encode(batch)
+@given(
+    st.booleans().flatmap(lambda in_order: batches(in_order=in_order)),
+    limits,
+    st.sampled_from([None, 1, 3]),
+)
+def test_the_parcels_of_a_part_are_the_part(batch, limit, at_once):
+    encoder = BatchEncoder(SpanEncoder, max_body_bytes=limit, rows_at_once=at_once)
+    parcels = encoder.encode(batch)
     for part, group in enumerate(by_part(batch, parcels)):
         assert sum(map(spans_of, group), Counter()) == spans_between(batch, part)
         for parcel in group:
