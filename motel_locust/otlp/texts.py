@@ -9,6 +9,7 @@ import numpy as np
 from motel_locust.engine.columns import Choice, Double, Integer, Numbered
 from motel_locust.engine.records import Elapsed
 from motel_locust.engine.templates import print_duration
+from motel_locust.otlp.doubles import PRINTED_BYTES, print_doubles
 from motel_locust.otlp.pieces import Bounds, Piece, Put
 from motel_locust.otlp.segments import ByWidth, Column, Stamp, Table, bounds_of
 from motel_locust.otlp.wire import MOST_DIGITS, decimals, digit_counts
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from motel_locust.engine.records import Shown
     from motel_locust.otlp.segments import Frame, Part, Segment
-
-PRINTED_BYTES = 32
-"""More than any number or duration takes: a double at most 24, the longest duration 24."""
 
 
 def as_it_is(text: str) -> str:
@@ -133,13 +131,13 @@ def _print_doubles(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
     """Return *values* as `print_float` has them."""
-    # NumPy prints as Python does, and so as Go, but for the tail of 3.0 and for the largest.
-    texts = values.astype(f"S{PRINTED_BYTES}")
-    sizes = np.char.str_len(texts) - np.where(values == np.trunc(values), len(".0"), 0)
+    # Go prints as Python does, but for the tail of 3.0 and for the largest.
+    texts, sizes = print_doubles(values)
+    sizes -= np.where(values == np.trunc(values), len(".0"), 0)
     unlike = (~(np.abs(values) < 1e16)).nonzero()[0]
     for row, value in zip(unlike.tolist(), values[unlike].tolist(), strict=True):
-        texts[row] = print_float(value).encode()
-    sizes[unlike] = np.char.str_len(texts[unlike])
+        text = print_float(value).encode()
+        texts[row], sizes[row] = text, len(text)
     return texts, sizes
 
 
