@@ -51,9 +51,9 @@ INSTANCES = UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
 """The namespace that the semantic conventions give to instance ids made of other facts,
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/#service-attributes."""
 
-JSON_ROWS = 1_000
-"""Rows that are written between two pauses: half a millisecond, and as much again for each double
-that a row has."""
+JSON_ROWS = 2_000
+"""Rows that are encoded between two pauses: half a millisecond to a whole one, and as much again for
+each double that a row has."""
 
 
 def build_feeds(

@@ -21,7 +21,7 @@ from motel_locust.otlp.lines import double_text, message_text, string_text
 from motel_locust.otlp.pieces import Bounds, Piece, Put, join
 from motel_locust.otlp.segments import Column, Stamp, bounds_of, plan_all
 from motel_locust.otlp.texts import Printed, counted, print_integers
-from motel_locust.otlp.wire import MOST_DIGITS, decimals
+from motel_locust.otlp.wire import MOST_DIGITS, decimals, digit_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from motel_locust.engine.columns import Value
     from motel_locust.otlp.contents import Content, Owner
     from motel_locust.otlp.segments import Frame, Part, Segment
+    from motel_locust.otlp.wire import Size
 
 Stretch: TypeAlias = "Part | Segment"
 """A part of a stamp, or what cannot be part of one."""
@@ -166,6 +167,40 @@ class _Timed:
         return join(plan_all(self._others, frame))
 
 
+class _Counted:
+    """*texts* with a number of the column *source* between each two of them.
+
+    Numbers are written with as many zeros before them as the longest needs, from right to left, so
+    that what stands before a number covers its zeros: the first text is as long as they can be.
+    """
+
+    def __init__(self, source: int, texts: Sequence[str]) -> None:
+        self._source = source
+        first, *others = (text.encode() for text in texts)
+        assert len(first) >= MOST_DIGITS - 1, "the zeros would reach into what stands before"
+        self._first = _items(first)
+        self._others = [(len(text), _items(text) if text else None) for text in others]
+        self._fixed = len(first) + sum(map(len, others))
+        self.bounds = Bounds(self._fixed + len(others), self._fixed + len(others) * MOST_DIGITS)
+
+    def plan(self, frame: Frame) -> Piece:
+        """Return the piece of the rows of *frame*."""
+        numbers = frame[self._source]
+        assert numbers is not None, f"the frame has no column {self._source}"
+        digits = digit_counts(numbers)
+        most = digits if isinstance(digits, int) else int(digits.max())
+        items = decimals(numbers, most)
+        size: Size = self._fixed + len(self._others) * digits
+        place, puts = size, []
+        for width, text in reversed(self._others):
+            place = place - width
+            if text is not None:
+                puts.append(Put(place, text))
+            puts.append(Put(place - most, items))
+            place = place - digits
+        return Piece(size, [*puts, Put(0, self._first)])
+
+
 def escaped(text: str) -> str:
     """Return *text* as it stands between quotes; a text's parts can be escaped one by one."""
     return string_text(text)[1:-1]
@@ -188,9 +223,8 @@ def _attributes(content: Content, reach: int) -> Iterator[Stretch]:
                 yield before.encode()
                 yield Printed(source, _print_doubles)
                 yield after.encode()
-            case Integer(key, low, high) if low >= 0:
-                digits = range(len(str(low)), len(str(high)) + 1)
-                yield counted(source, _around(key, 0, "0"), digits)
+            case Integer(key, low) if low >= 0:
+                yield _Counted(source, _around(key, 0, "0"))
             case Integer(key):
                 before, after = _around(key, 0, "0")
                 yield before.encode()
@@ -200,9 +234,7 @@ def _attributes(content: Content, reach: int) -> Iterator[Stretch]:
                 before, after = _around(key, "0", "0")
                 first, *others = map(escaped, texts)
                 *between, last = others
-                yield counted(
-                    source, (before + first, *between, last + after), range(1, MOST_DIGITS + 1)
-                )
+                yield _Counted(source, (before + first, *between, last + after))
 
 
 def _attribute(key: str, value: Value | tuple[str, ...]) -> str:

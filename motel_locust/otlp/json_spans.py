@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class JsonSpanEncoder:
     """Encodes the spans of one *shape*, not of a recording. Make it once: it keeps its templates.
 
-    It takes three times as long as `SpanEncoder`, most of it for the bytes, which are as many more.
+    It takes three to four times as long as `SpanEncoder`, most of it to write the bytes, which are
+    two and a half times as many.
     """
 
     def __init__(self, shape: Shape) -> None:
