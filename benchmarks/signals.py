@@ -29,6 +29,7 @@ TOPOLOGY = ROOT / "topologies" / "four-services.yaml"
 
 COUNTER = {"type": "counter"}
 DURATIONS = {"type": "histogram", "unit": "s"}
+SPREAD = {"type": "exponential_histogram", "unit": "s"}
 ACTIVE = {"type": "updowncounter"}
 CHOICE = {"attributes": {"zone": {"values": {"a": 3, "b": 2, "c": 1}}}}
 MANY = {"attributes": {"id": {"sequence": "id-{n}"}}}
@@ -45,6 +46,9 @@ METRICS: dict[str, list[dict[str, Any]]] = {
     "a counter of drawn values": [{**COUNTER, "value": "4 +/- 2"}],
     "a histogram, an attribute of 3 values": [{**DURATIONS, **CHOICE}],
     "a counter, a series for every span": [{**COUNTER, **MANY}],
+    "an exponential histogram of durations": [SPREAD],
+    "an exponential histogram, an attribute of 3 values": [{**SPREAD, **CHOICE}],
+    "an exponential histogram, a series for every span": [{**SPREAD, **MANY}],
 }
 LOGS: dict[str, list[dict[str, Any]]] = {
     "a record": [RECORD],

@@ -26,6 +26,7 @@ from motel_locust.engine.columns import (
     LinkShape,
     Numbered,
     Shape,
+    Spelled,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ values = texts | st.booleans() | int64s | doubles
 @st.composite
 def attributes(draw: st.DrawFn, key: str) -> Attribute:
     """One attribute of any kind."""
-    kind = draw(st.sampled_from([Constant, Choice, Integer, Double, Numbered]))
+    kind = draw(st.sampled_from([Constant, Choice, Integer, Double, Numbered, Spelled]))
     if kind is Constant:
         arrays = st.lists(texts, max_size=3).map(tuple)
         return Constant(key, draw(values | arrays))
@@ -66,6 +67,9 @@ def attributes(draw: st.DrawFn, key: str) -> Attribute:
         return Integer(key, low, high)
     if kind is Double:
         return Double(key)
+    if kind is Spelled:
+        length = draw(st.sampled_from([1, 2, 11, 12, 13, 24, 40, 127, 128, 3000]))
+        return Spelled(key, length, draw(st.integers(2, 32 ** min(length, 11))))
     return Numbered(key, tuple(draw(st.lists(texts, min_size=1, max_size=4))))
 
 
@@ -115,6 +119,8 @@ def value_columns(draw: st.DrawFn, attribute: Attribute, rows: int) -> ValueColu
             return draw(arrays(doubles, "f8", rows))
         case Numbered():
             return draw(arrays(numbers, "i8", rows))
+        case Spelled(_, _, distinct):
+            return draw(arrays(st.integers(0, distinct - 1), "i8", rows))
 
 
 def ids(rows: int) -> st.SearchStrategy[NDArray[np.uint64]]:

@@ -67,7 +67,19 @@ class Numbered:
     parts: tuple[str, ...]
 
 
-Attribute: TypeAlias = Constant | Choice | Integer | Double | Numbered
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """One of ``distinct`` texts of ``length`` letters. Column: int64[rows], which of them, from 0.
+
+    The column becomes text by :func:`motel_locust.engine.spelling.spell`.
+    """
+
+    key: str
+    length: int
+    distinct: int
+
+
+Attribute: TypeAlias = Constant | Choice | Integer | Double | Numbered | Spelled
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,6 @@ the trace, and spans reached in many ways are drawn together.
 
 from __future__ import annotations
 
-from fractions import Fraction
 from hashlib import blake2b
 from itertools import accumulate
 from statistics import NormalDist
@@ -30,6 +29,8 @@ _MASK: Final = WORDS - 1
 _GAMMA: Final = 0x9E3779B97F4A7C15
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
+FACTORS: Final = (_FIRST, _SECOND)
+"""Odd numbers that mix well."""
 _30, _27, _31 = np.uint64(30), np.uint64(27), np.uint64(31)
 _1, _32 = np.uint64(1), np.uint64(32)
 _LOW_32: Final = np.uint64(0xFFFFFFFF)
@@ -128,10 +129,14 @@ def threshold(share: float) -> np.uint64:
 def bounds(weights: Sequence[float]) -> NDArray[np.uint64]:
     """Return the words at which a weighted choice goes over to the next: uint64[weights - 1].
 
-    In plain Python: ``[floor(2**64 * sum(weights[:i + 1]) / sum(weights)) for i in range(n - 1)]``
+    In plain Python, with exact fractions:
+    ``[floor(2**64 * sum(weights[:i + 1]) / sum(weights)) for i in range(n - 1)]``
     """
-    *passed, total = accumulate(map(Fraction, weights))
-    return np.array([int(WORDS * part / total) for part in passed], np.uint64)
+    # Whole numbers in the same proportion: a tenth of the time that fractions take.
+    ratios = [weight.as_integer_ratio() for weight in weights]
+    common = max(below for _, below in ratios)  # of floats all are powers of two
+    *passed, total = accumulate(above * (common // below) for above, below in ratios)
+    return np.array([WORDS * part // total for part in passed], np.uint64)
 
 
 def draw_choices(words: NDArray[np.uint64], at: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motel_locust.engine import draws, measures
+from motel_locust.engine.exponential import ExponentialCounts
 from motel_locust.engine.hashed import Hashed
-from motel_locust.engine.points import Buckets, Exemplars, MetricShape, PointColumns
+from motel_locust.engine.points import (
+    Buckets,
+    Exemplars,
+    ExponentialBuckets,
+    MetricShape,
+    PointColumns,
+)
+from motel_locust.engine.reservoir import MOST_SHOWN, Reservoir
 from motel_locust.engine.series import OVERFLOW, Enumerated, possible
 from motel_locust.engine.sums import Examples, Extremes, Totals
 
@@ -16,14 +24,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.definitions import MetricDefinition
-    from motel_locust.engine.points import Temporality, ValueItems
+    from motel_locust.engine.points import PointKind, Temporality, ValueItems
     from motel_locust.engine.released import Released
     from motel_locust.engine.scenarios import Active
     from motel_locust.engine.series import Series, Slots
+    from motel_locust.topology.signals import MetricType
 
 
 class Instrument:
-    """A counter, updowncounter or histogram and what it has recorded so far.
+    """A counter, an updowncounter or a histogram of either kind, and what it has recorded so far.
 
     Args:
         definition: what it records.
@@ -42,7 +51,8 @@ class Instrument:
         most_series: int,
     ) -> None:
         metric = definition.metric
-        histogram = metric.type == "histogram"
+        exponential = metric.type == "exponential_histogram"
+        histogram = metric.type == "histogram" or exponential
         if metric.type == "updowncounter":
             temporality = "cumulative"
         self.definition = definition
@@ -50,10 +60,10 @@ class Instrument:
             definition.service,
             metric.name,
             metric.unit,
-            "histogram" if histogram else "sum",
+            _kind(metric.type),
             monotonic=metric.type == "counter",
             temporality=temporality,
-            bounds=measures.bounds_of(metric.unit) if histogram else (),
+            bounds=measures.bounds_of(metric.unit) if metric.type == "histogram" else (),
         )
         bases, drawing = definition.attributes()
         few = possible(bases, drawing) <= most_series
@@ -77,7 +87,16 @@ class Instrument:
         self._active = np.zeros(size, np.int64)
         self._totals = Totals(size) if self._grid is not None else None
         self._extremes = Extremes(size) if histogram else None
-        self._examples = Examples(self._count.size) if exemplars else None
+        self._exponential: ExponentialCounts | None = None
+        if exponential:
+            self._exponential = ExponentialCounts(
+                size, max_size=metric.max_size, max_scale=metric.max_scale
+            )
+        self._examples: Examples | None = None
+        if exemplars and exponential:
+            self._examples = Reservoir(size, width=min(MOST_SHOWN, metric.max_size))
+        elif exemplars:
+            self._examples = Examples(size, width=self._width)
         self._overflowed = 0
 
     @property
@@ -137,21 +156,34 @@ class Instrument:
             value = self._grid.values(self._totals.values(slots))
         else:
             value = self._active[slots] if self.definition.counts_active else count[:, 0]
-        buckets = None
-        if self._extremes is not None and self._grid is not None:
-            buckets = Buckets(
-                count,
-                self._grid.values(self._extremes.least[slots]),
-                self._grid.values(self._extremes.greatest[slots]),
-            )
         return PointColumns(
             self.shape,
             tuple(map(self._series.attributes, slots.tolist())),
             value,
             start_ns,
             time_ns,
-            buckets,
+            self._buckets(slots, count),
             self._exemplars(slots),
+        )
+
+    def _buckets(
+        self, slots: NDArray[np.int64], count: NDArray[np.int64]
+    ) -> Buckets | ExponentialBuckets | None:
+        """Return what only histograms have of the points at *slots*, *count* included."""
+        if self._extremes is None or self._grid is None:
+            return None
+        least = self._grid.values(self._extremes.least[slots])
+        greatest = self._grid.values(self._extremes.greatest[slots])
+        if self._exponential is None:
+            return Buckets(count, least, greatest)
+        return ExponentialBuckets(
+            count[:, 0],
+            self._exponential.scales(slots),
+            self._exponential.zeros(slots),
+            self._exponential.positive(slots),
+            self._exponential.negative(slots),
+            least,
+            greatest,
         )
 
     def _exemplars(self, slots: NDArray[np.int64]) -> Exemplars | None:
@@ -160,7 +192,7 @@ class Instrument:
             return None
         place = np.zeros(self._series.size, np.int64)
         place[slots] = np.arange(slots.size)
-        point = place[cells // self._width]
+        point = place[cells // examples.width]
         order = point.argsort(kind="stable")
         cells = cells[order]
         steps = examples.steps[cells]
@@ -194,15 +226,17 @@ class Instrument:
             self._totals.add(slot, steps, least=least, greatest=greatest)
             if self._extremes is not None:
                 self._extremes.add(slot, steps, least=least, greatest=greatest)
-                bucket = self._buckets(steps, least=least, greatest=greatest)
+                bucket = self._bucket(steps, least=least, greatest=greatest)
                 cell = slot * self._width + bucket
+            if self._exponential is not None and self._grid is not None:
+                self._exponential.add(slot, self._grid.values(steps))
         if isinstance(cell, int):
             self._count[cell] += rows
         else:
             self._count += np.bincount(cell, minlength=self._count.size)
         return cell
 
-    def _buckets(self, steps: NDArray[np.int64], *, least: int, greatest: int) -> Slots:
+    def _bucket(self, steps: NDArray[np.int64], *, least: int, greatest: int) -> Slots:
         """Return the bucket of each of *steps*, which lie between *least* and *greatest*.
 
         In plain Python: ``[sum(step > bound for bound in bounds) for step in steps]``
@@ -225,10 +259,10 @@ class Instrument:
             self._totals.fold(slots, OVERFLOW)
         if self._extremes is not None:
             self._extremes.fold(slots, OVERFLOW)
+        if self._exponential is not None:
+            self._exponential.fold(slots, OVERFLOW)
         if self._examples is not None:
-            width = np.arange(self._width)
-            for slot in slots.tolist():
-                self._examples.fold(slot * self._width + width, OVERFLOW * self._width + width)
+            self._examples.fold(slots, OVERFLOW)
 
     def _begin_anew(self) -> None:
         self._overflowed += self._overflowing()
@@ -237,7 +271,18 @@ class Instrument:
             self._totals.clear()
         if self._extremes is not None:
             self._extremes.clear()
+        if self._exponential is not None:
+            self._exponential.clear()
         self._series.forget()
 
     def _overflowing(self) -> int:
         return int(self._count[: self._width].sum()) if self._series.overflows else 0
+
+
+def _kind(metric_type: MetricType) -> PointKind:
+    """Return the kind of the points of an instrument that adds up."""
+    match metric_type:
+        case "histogram" | "exponential_histogram":
+            return metric_type
+        case _:
+            return "sum"

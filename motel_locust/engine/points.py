@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from motel_locust.engine.columns import Value
 
 Temporality: TypeAlias = Literal["cumulative", "delta"]
-PointKind: TypeAlias = Literal["sum", "histogram", "gauge"]
+PointKind: TypeAlias = Literal["sum", "histogram", "exponential_histogram", "gauge"]
 ValueItems: TypeAlias = "NDArray[np.int64] | NDArray[np.float64]"
 
 
@@ -58,6 +58,44 @@ class Buckets:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Stretches:
+    """Consecutive buckets of an exponential histogram's points, as many of each as it takes.
+
+    first          int64[points]             index of the first bucket, 0 where there is none
+    count          int64[count_offset[-1]]   of the buckets of all points, one behind the other
+    count_offset   int64[points + 1]         where those of each begin; the first element is 0
+    """
+
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    count_offset: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExponentialBuckets:
+    """What an exponential histogram's points have besides their sums.
+
+    At scale *s*, bucket *i* has what lies above ``2**(i / 2**s)``, in the instrument's unit, and
+    not above ``2**((i + 1) / 2**s)``.
+
+    total             int64[points]   measurements
+    scale             int64[points]
+    zeros             int64[points]   measurements that are 0
+    positive          of the others, those above 0
+    negative          and those below, by their sizes
+    least, greatest   float64[points]
+    """
+
+    total: NDArray[np.int64]
+    scale: NDArray[np.int64]
+    zeros: NDArray[np.int64]
+    positive: Stretches
+    negative: Stretches
+    least: NDArray[np.float64]
+    greatest: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Exemplars:
     """Measurements shown as examples, each with the span that it was made on.
 
@@ -80,10 +118,11 @@ class PointColumns:
     """The points of one instrument, one for each series, at least one.
 
     attributes   one set per point
-    value        int64 or float64[points]: the sum of a sum or a histogram, the value of a gauge
+    value        int64 or float64[points]: the sum of a sum or of either histogram, the value of a
+                 gauge
     start_ns     Unix time from which on the points count; 0 for a gauge
     time_ns      Unix time of the collection
-    buckets      of a histogram, else None
+    buckets      of either histogram, else None
     exemplars    None where there is none
     """
 
@@ -92,7 +131,7 @@ class PointColumns:
     value: ValueItems
     start_ns: int
     time_ns: int
-    buckets: Buckets | None = None
+    buckets: Buckets | ExponentialBuckets | None = None
     exemplars: Exemplars | None = None
 
 

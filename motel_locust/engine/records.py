@@ -10,7 +10,15 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from motel_locust.engine.columns import Attribute, Choice, Double, Integer, Numbered, value_parts
+from motel_locust.engine.columns import (
+    Attribute,
+    Choice,
+    Double,
+    Integer,
+    Numbered,
+    Spelled,
+    value_parts,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +43,7 @@ class Elapsed:
     """A duration in Go's print form, such as 1m30s. Column: int64[rows], ns, not negative."""
 
 
-Shown: TypeAlias = Choice | Integer | Double | Numbered | Elapsed
+Shown: TypeAlias = Choice | Integer | Double | Numbered | Spelled | Elapsed
 """What differs from row to row in a body; values stand there as they print, without their keys."""
 
 

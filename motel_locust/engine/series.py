@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import numpy as np
 
-from motel_locust.engine.columns import Choice, Double, Integer, Numbered
+from motel_locust.engine import spelling
+from motel_locust.engine.columns import Choice, Double, Integer, Numbered, Spelled
 from motel_locust.engine.points import AttributeSet
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def _options(attribute: Attribute) -> float:
             return len(options)
         case Integer(_, low, high):
             return high - low + 1
+        case Spelled(_, _, distinct):
+            return distinct
         case _:
             return math.inf
 
@@ -166,4 +169,6 @@ def _value(attribute: Attribute, found: float) -> Value:
             return float(found)
         case Numbered(_, parts):
             return str(int(found)).join(parts)
+        case Spelled():
+            return spelling.text(attribute, int(found))
     raise AssertionError(f"{attribute} has no column")

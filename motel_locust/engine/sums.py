@@ -22,7 +22,7 @@ _EXACT: Final = 1 << 53
 _HALF: Final = 31
 _LOW: Final = (1 << _HALF) - 1
 _LARGEST: Final = np.iinfo(np.int64).max
-_NO_SPAN: Final = np.iinfo(np.uint64).max
+NO_SPAN: Final = np.iinfo(np.uint64).max
 
 
 class Totals:
@@ -106,9 +106,15 @@ class Examples:
     """For each cell the measurement on the span with the least id, of those since :meth:`clear`.
 
     Ids are hashes, so that is as good as any other choice, and does not depend on batches.
+
+    Args:
+        slots: how many there are.
+        width: the cells of each.
     """
 
-    def __init__(self, cells: int) -> None:
+    def __init__(self, slots: int, *, width: int) -> None:
+        self.width = width
+        cells = slots * width
         self.span_id = np.empty(cells, np.uint64)
         self.time_ns, self.steps = np.zeros(cells, np.int64), np.ones(cells, np.int64)
         self.trace_id = np.zeros(cells, "V16")
@@ -117,7 +123,7 @@ class Examples:
     @property
     def cells(self) -> NDArray[np.int64]:
         """The cells that have an example, ascending: int64[examples]."""
-        cells: NDArray[np.int64] = (self.span_id != _NO_SPAN).nonzero()[0]
+        cells: NDArray[np.int64] = (self.span_id != NO_SPAN).nonzero()[0]
         return cells
 
     def offer(self, cell: Slots, steps: NDArray[np.int64] | None, spans: Released) -> None:
@@ -140,13 +146,17 @@ class Examples:
         if steps is not None:
             self.steps[cells] = steps[rows]
 
-    def fold(self, cells: NDArray[np.int64], into: NDArray[np.int64]) -> None:
-        """Let the cells *into* consider those of *cells*, as many; these have none then."""
-        for column in (self.time_ns, self.steps, self.trace_id, self.span_id):
-            better = self.span_id[cells] < self.span_id[into]
-            column[into[better]] = column[cells[better]]
-        self.span_id[cells] = _NO_SPAN
+    def fold(self, slots: NDArray[np.int64], into: int) -> None:
+        """Let the cells of *into* consider the examples of *slots*; these have none then."""
+        width = np.arange(self.width)
+        ours = into * self.width + width
+        for slot in slots.tolist():
+            cells = slot * self.width + width
+            for column in (self.time_ns, self.steps, self.trace_id, self.span_id):
+                better = self.span_id[cells] < self.span_id[ours]
+                column[ours[better]] = column[cells[better]]
+            self.span_id[cells] = NO_SPAN
 
     def clear(self) -> None:
         """Begin anew."""
-        self.span_id[:] = _NO_SPAN
+        self.span_id[:] = NO_SPAN

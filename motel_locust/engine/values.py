@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from motel_locust.engine import columns, draws
+from motel_locust.engine import columns, draws, spelling
+from motel_locust.engine.ranks import ranking
 from motel_locust.topology import model
 
 if TYPE_CHECKING:
@@ -68,10 +69,40 @@ def compile_generator(key: str, generator: model.Generator, *, purpose: int) -> 
             return compile_constant(key, pattern)
         case model.Sequence(sequence=pattern):
             return Definition(columns.Numbered(key, tuple(pattern.split("{n}"))), purpose)
+        case model.Texts(text=made):
+            attribute = columns.Spelled(key, made.length, made.distinct)
+            if made.distinct == 1:
+                return compile_constant(key, spelling.text(attribute, 0))
+            return Definition(attribute, purpose, ranking(made.distinct, made.skew))
+        case model.Rows(rows=cell, table=table):
+            return _compile_cell(key, cell.column, table)
 
 
 def _chooser(at: NDArray[np.uint64]) -> Decode:
     return partial(draws.draw_choices, at=at)
+
+
+def _compile_cell(key: str, column: str, table: model.Table) -> Definition:
+    """Return the definition of attribute *key*, which has the value in *column* of a row."""
+    found = table.columns[column]
+    if len(found.options) == 1:
+        return compile_constant(key, found.options[0])
+    draw_rows = _drawing_rows(len(found.rows), table.weights)
+    option = np.array(found.rows)
+    # Wherever on a span, its signals included, the same word: so all that it takes is of one row.
+    purpose = draws.key("rows", table.name)
+    return Definition(
+        columns.Choice(key, found.options), purpose, lambda words: option[draw_rows(words)]
+    )
+
+
+@lru_cache(maxsize=64)
+def _drawing_rows(
+    rows: int, weights: tuple[float, ...] | None
+) -> Callable[[NDArray[np.uint64]], NDArray[np.int64]]:
+    if weights is None or rows == 1:
+        return partial(draws.draw_integers, low=0, high=rows - 1)
+    return partial(draws.draw_choices, at=draws.bounds(weights))
 
 
 def _normal(mean: float, deviation: float) -> Decode:

@@ -52,8 +52,8 @@ INSTANCES = UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
 https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/#service-attributes."""
 
 JSON_ROWS = 2_000
-"""Rows that are encoded between two pauses: half a millisecond to a whole one, and as much again for
-each double that a row has."""
+"""Rows that are encoded between two pauses: half a millisecond to a whole one, and as much again
+for each double that a row has."""
 
 
 def build_feeds(

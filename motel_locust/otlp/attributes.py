@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered, Recorded
+from motel_locust.engine.columns import (
+    Choice,
+    Constant,
+    Double,
+    Integer,
+    Numbered,
+    Recorded,
+    Spelled,
+)
+from motel_locust.engine.spelling import spell
 from motel_locust.otlp.contents import SpanId, Time, TraceId, arranged, common_width
 from motel_locust.otlp.segments import ByWidth, Column, Enclosed, Stamp, Table
 from motel_locust.otlp.wire import (
@@ -93,6 +102,8 @@ def content_segments(content: Content) -> list[Segment]:
                 parts += _double(owner, key, source)
             case Integer(key, low, high):
                 parts += _integer(owner, key, source, low, high)
+            case Spelled():
+                parts += _spelled(owner, attribute, source)
     segments: list[Segment] = []
     for source, differing in varying:
         match differing:
@@ -140,13 +151,29 @@ def _sample(owner: Owner, name: str, value: bytes | int) -> Message:
 def _options(owner: Owner, choice: Choice | Recorded) -> Sequence[bytes]:
     match choice:
         case Choice(key, options):
-            return [_attribute(owner, key, option) for option in options]
+            return _attributes(owner, key, options)
         case Recorded(contents):
             return contents
 
 
 def _attribute(owner: Owner, key: str, value: Value | tuple[str, ...]) -> bytes:
     return owner(attributes=key_values({key: value})).SerializeToString()
+
+
+def _attributes(owner: Owner, key: str, options: Sequence[Value]) -> list[bytes]:
+    """Return each of *options* as attribute *key*; of texts of one length all but the text once."""
+    heads: dict[int, bytes] = {}
+    found = []
+    for option in options:
+        if not isinstance(option, str) or not option:
+            found.append(_attribute(owner, key, option))
+            continue
+        text = option.encode()
+        if len(text) not in heads:
+            sample = "0" * len(text)
+            heads[len(text)] = _head(owner, key, sample, sample.encode())
+        found.append(heads[len(text)] + text)
+    return found
 
 
 def _head(owner: Owner, key: str, sample: Value, value: bytes) -> bytes:
@@ -193,6 +220,12 @@ def _numbered(owner: Owner, key: str, source: int, texts: Sequence[str]) -> ByWi
             parts += [Column(0, f"V{digits}"), text.encode()]
         stamps[digits] = Stamp(parts)
     return ByWidth(source, stamps, widths=digit_counts, encode=decimals)
+
+
+def _spelled(owner: Owner, attribute: Spelled, source: int) -> list[Part]:
+    sample = "0" * attribute.length
+    before = _head(owner, attribute.key, sample, sample.encode())
+    return [before, Column(source, f"V{attribute.length}", partial(spell, attribute))]
 
 
 def _fused(

@@ -9,7 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from motel_locust.engine.columns import Attribute, Choice, Constant, Double, Integer, Numbered
+from motel_locust.engine.columns import (
+    Attribute,
+    Choice,
+    Constant,
+    Double,
+    Integer,
+    Numbered,
+    Spelled,
+)
 from motel_locust.otlp.wire import LONGEST_PADDED, varint_width
 
 if TYPE_CHECKING:
@@ -66,7 +74,7 @@ class Arranged(NamedTuple):
     choices: list[tuple[int, Choice | Recorded]]
     varying: list[tuple[int, Integer | Numbered]]
     """Of different widths as protobuf."""
-    fixed: list[tuple[int, Constant | Double | Integer]]
+    fixed: list[tuple[int, Constant | Double | Integer | Spelled]]
     """Of the same width on every row as protobuf."""
 
 
@@ -75,7 +83,7 @@ def arranged(content: Content) -> Arranged:
     found = Arranged([], [], [])
     for source, attribute in enumerate(content.attributes, content.first):
         match attribute:
-            case Constant() | Double():
+            case Constant() | Double() | Spelled():
                 found.fixed.append((source, attribute))
             case Numbered(key, (text,)):
                 found.fixed.append((source, Constant(key, text)))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
-from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered
+from motel_locust.engine.columns import Choice, Constant, Double, Integer, Numbered, Spelled
+from motel_locust.engine.spelling import spell
 from motel_locust.otlp.attributes import key_values, tables
 from motel_locust.otlp.contents import SpanId, Time, TraceId, arranged
 from motel_locust.otlp.doubles import print_doubles
@@ -212,7 +213,7 @@ def _attributes(content: Content, reach: int) -> Iterator[Stretch]:
     options = {}
     for source, choice in choices:
         assert isinstance(choice, Choice), "what was recorded is protobuf"
-        options[source] = [_attribute(choice.key, option).encode() for option in choice.options]
+        options[source] = _options(choice)
     yield from tables(options, reach=reach)
     for source, attribute in (*varying, *fixed):
         match attribute:
@@ -222,6 +223,11 @@ def _attributes(content: Content, reach: int) -> Iterator[Stretch]:
                 before, after = _around(key, 0.5, "0.5")
                 yield before.encode()
                 yield Printed(source, _print_doubles)
+                yield after.encode()
+            case Spelled(key, length):
+                before, after = _around(key, "0", "0")
+                yield before.encode()
+                yield Column(source, f"V{length}", partial(spell, attribute))
                 yield after.encode()
             case Integer(key, low) if low >= 0:
                 yield _Counted(source, _around(key, 0, "0"))
@@ -235,6 +241,19 @@ def _attributes(content: Content, reach: int) -> Iterator[Stretch]:
                 first, *others = map(escaped, texts)
                 *between, last = others
                 yield _Counted(source, (before + first, *between, last + after))
+
+
+def _options(choice: Choice) -> list[bytes]:
+    """Return all that the attribute may be; around texts, which may be many, it is made once."""
+    before, after = _around(choice.key, "0", "0")
+    return [
+        (
+            f"{before}{escaped(option)}{after}"
+            if isinstance(option, str)
+            else _attribute(choice.key, option)
+        ).encode()
+        for option in choice.options
+    ]
 
 
 def _attribute(key: str, value: Value | tuple[str, ...]) -> str:

@@ -8,7 +8,6 @@ stamped; the attributes of a series stay the same, so they are encoded once.
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -16,6 +15,8 @@ import numpy as np
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AggregationTemporality,
     Exemplar,
+    ExponentialHistogram,
+    ExponentialHistogramDataPoint,
     Gauge,
     Histogram,
     HistogramDataPoint,
@@ -26,20 +27,22 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from motel_locust.engine.engine import carry_on
+from motel_locust.engine.points import Buckets, ExponentialBuckets
 from motel_locust.otlp.attributes import head, key_values, message_field
+from motel_locust.otlp.exponential import encode_buckets
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, Parcel
 from motel_locust.otlp.segments import Column, Stamp
-from motel_locust.otlp.wire import field_tag, varint
+from motel_locust.otlp.wire import enclosed, field_tag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from motel_locust.engine.points import AttributeSet, MetricPoints, MetricShape, PointColumns
     from motel_locust.otlp.segments import Part, Segment
 
-Owner: TypeAlias = "type[NumberDataPoint | HistogramDataPoint]"
+Owner: TypeAlias = "type[NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint]"
 """The class of the messages that are an instrument's points."""
 
 # How many points are put together between two pauses: 3 ms of work where all series are new.
@@ -112,6 +115,16 @@ class _InstrumentEncoder:
                 self._head = Histogram(aggregation_temporality=temporality).SerializeToString()
                 self._point = field_tag(Histogram(data_points=[HistogramDataPoint()]))
                 self._exemplar = field_tag(HistogramDataPoint(exemplars=[Exemplar()]))
+            case "exponential_histogram":
+                self._owner = ExponentialHistogramDataPoint
+                self._kind = field_tag(Metric(exponential_histogram=ExponentialHistogram()))
+                self._head = ExponentialHistogram(
+                    aggregation_temporality=temporality
+                ).SerializeToString()
+                self._point = field_tag(
+                    ExponentialHistogram(data_points=[ExponentialHistogramDataPoint()])
+                )
+                self._exemplar = field_tag(ExponentialHistogramDataPoint(exemplars=[Exemplar()]))
             case "sum":
                 self._kind = field_tag(Metric(sum=Sum()))
                 self._head = Sum(
@@ -146,7 +159,9 @@ class _InstrumentEncoder:
 
     def _enclosed(self, points: Sequence[bytes]) -> bytes:
         """Return the ``metrics`` field with *points*."""
-        return _field(_METRIC, self._metric + _field(self._kind, b"".join((self._head, *points))))
+        return enclosed(
+            _METRIC, self._metric + enclosed(self._kind, b"".join((self._head, *points)))
+        )
 
     def _messages(self, columns: PointColumns) -> Iterator[bytes]:
         """Yield the ``data_points`` field of each point."""
@@ -158,13 +173,16 @@ class _InstrumentEncoder:
             )
         stamp, exemplar = self._stamps[dtype]
         fixed = _rows(stamp, self._frame(columns))
+        buckets: Iterable[bytes] = [b""] * len(fixed)
+        if isinstance(columns.buckets, ExponentialBuckets):
+            buckets = encode_buckets(columns.buckets)
         shown = [b""] * len(fixed)
         if columns.exemplars is not None:
             found = columns.exemplars
             frame = [found.time_ns, found.value, found.span_id, found.trace_id]
             shown = _rows(exemplar, frame, np.bincount(found.point, minlength=len(fixed)))
-        for attributes, rest, exemplars in zip(columns.attributes, fixed, shown, strict=True):
-            yield _field(self._point, self._encoded(attributes) + rest + exemplars)
+        for attributes, *rest in zip(columns.attributes, fixed, buckets, shown, strict=True):
+            yield enclosed(self._point, b"".join((self._encoded(attributes), *rest)))
 
     def _encoded(self, attributes: AttributeSet) -> bytes:
         found = self._attributes.get(attributes)
@@ -183,39 +201,35 @@ class _InstrumentEncoder:
             np.full(points, columns.start_ns),
             np.full(points, columns.time_ns),
         ]
-        buckets = columns.buckets
-        if buckets is not None:
-            counts = np.ascontiguousarray(buckets.count)
-            frame += [
-                counts.sum(axis=1),
-                counts.view(f"V{counts.dtype.itemsize * counts.shape[1]}")[:, 0],
-                buckets.least,
-                buckets.greatest,
-            ]
+        match columns.buckets:
+            case Buckets() as buckets:
+                counts = np.ascontiguousarray(buckets.count)
+                frame += [
+                    counts.sum(axis=1),
+                    counts.view(f"V{counts.dtype.itemsize * counts.shape[1]}")[:, 0],
+                    buckets.least,
+                    buckets.greatest,
+                ]
+            case ExponentialBuckets() as buckets:
+                frame += [buckets.total, buckets.zeros, buckets.least, buckets.greatest]
         return frame
 
     def _point_parts(self, dtype: str) -> list[Part]:
         """Return all of a point that has a fixed width; frame: see :meth:`_frame`."""
-        bounds = self._shape.bounds
         if self._owner is HistogramDataPoint:
+            bounds = self._shape.bounds
             counts = struct.pack(f"<{len(bounds) + 1}Q", *[1] * (len(bounds) + 1))
-            return [
-                head(HistogramDataPoint(sum=_DOUBLE), _SAMPLE),
-                Column(0, "<f8"),
-                head(HistogramDataPoint(start_time_unix_nano=_FIXED64), _SAMPLE),
-                Column(1, "<i8"),
-                head(HistogramDataPoint(time_unix_nano=_FIXED64), _SAMPLE),
-                Column(2, "<i8"),
-                head(HistogramDataPoint(count=_FIXED64), _SAMPLE),
-                Column(3, "<i8"),
-                head(HistogramDataPoint(bucket_counts=[1] * (len(bounds) + 1)), counts),
-                Column(4, f"V{len(counts)}"),
-                HistogramDataPoint(explicit_bounds=bounds).SerializeToString(),
-                head(HistogramDataPoint(min=_DOUBLE), _SAMPLE),
-                Column(5, "<f8"),
-                head(HistogramDataPoint(max=_DOUBLE), _SAMPLE),
-                Column(6, "<f8"),
-            ]
+            return _histogram_parts(
+                HistogramDataPoint,
+                [
+                    head(HistogramDataPoint(bucket_counts=[1] * (len(bounds) + 1)), counts),
+                    Column(4, f"V{len(counts)}"),
+                    HistogramDataPoint(explicit_bounds=bounds).SerializeToString(),
+                ],
+            )
+        if self._owner is ExponentialHistogramDataPoint:
+            zeros = head(ExponentialHistogramDataPoint(zero_count=_FIXED64), _SAMPLE)
+            return _histogram_parts(ExponentialHistogramDataPoint, [zeros, Column(4, "<i8")])
         whole = np.dtype(dtype).kind == "i"
         value = NumberDataPoint(as_int=_FIXED64) if whole else NumberDataPoint(as_double=_DOUBLE)
         return [
@@ -226,6 +240,27 @@ class _InstrumentEncoder:
             head(NumberDataPoint(time_unix_nano=_FIXED64), _SAMPLE),
             Column(2, "<i8"),
         ]
+
+
+def _histogram_parts(
+    owner: type[HistogramDataPoint | ExponentialHistogramDataPoint], counts: Sequence[Part]
+) -> list[Part]:
+    """Return what both kinds of histograms have; *counts* is what they have in other ways."""
+    return [
+        head(owner(sum=_DOUBLE), _SAMPLE),
+        Column(0, "<f8"),
+        head(owner(start_time_unix_nano=_FIXED64), _SAMPLE),
+        Column(1, "<i8"),
+        head(owner(time_unix_nano=_FIXED64), _SAMPLE),
+        Column(2, "<i8"),
+        head(owner(count=_FIXED64), _SAMPLE),
+        Column(3, "<i8"),
+        *counts,
+        head(owner(min=_DOUBLE), _SAMPLE),
+        Column(5, "<f8"),
+        head(owner(max=_DOUBLE), _SAMPLE),
+        Column(6, "<f8"),
+    ]
 
 
 def _exemplar_parts(dtype: str) -> list[Part]:
@@ -258,16 +293,6 @@ def _rows(
     ends = rows.cumsum() * width
     starts = (ends - rows * width).tolist()
     return [content[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
-
-
-def _field(tag: bytes, content: bytes) -> bytes:
-    return tag + _length(len(content)) + content
-
-
-@lru_cache(maxsize=1024)
-def _length(length: int) -> bytes:
-    """Return *length* as a varint; the points of an instrument have few different ones."""
-    return varint(length)
 
 
 _METRIC: Final = field_tag(ScopeMetrics(metrics=[Metric()]))

@@ -6,7 +6,7 @@ A segment is built once and then makes a piece from each *frame*: the columns of
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -88,6 +88,10 @@ class Stamp:
         return Piece(width, [Put(0, items)])
 
 
+MOST_PADDING_BYTES: Final = 1 << 22
+"""Of all entries of a table together."""
+
+
 class Table:
     """One of several byte strings, encoded in advance; or one of each of several lists, fused.
 
@@ -100,7 +104,9 @@ class Table:
         self._radices = [(source, len(texts)) for source, texts in options.items()]
         entries = [b"".join(texts) for texts in product(*options.values())]
         self._sizes = np.array([len(entry) for entry in entries])
-        # The entries of a class are so close in length that what follows covers the difference.
+        # The entries of a class are so close in length that what follows covers the difference,
+        # and so close that many of them do not take much more memory than their bytes.
+        reach = min(reach, MOST_PADDING_BYTES // len(entries))
         shortest: list[int] = []
         for size in np.unique(self._sizes).tolist():
             if not shortest or size - shortest[-1] > reach:

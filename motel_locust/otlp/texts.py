@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from motel_locust.engine.columns import Choice, Double, Integer, Numbered
+from motel_locust.engine.columns import Choice, Double, Integer, Numbered, Spelled
 from motel_locust.engine.records import Elapsed
+from motel_locust.engine.spelling import spell
 from motel_locust.engine.templates import print_duration
 from motel_locust.otlp.doubles import PRINTED_BYTES, print_doubles
 from motel_locust.otlp.pieces import Bounds, Piece, Put
@@ -72,6 +74,8 @@ def _segments(
         case Numbered(_, parts):
             before, *others = map(escape, parts)
             return [counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]
+        case Spelled(_, length):
+            return [Stamp([word.encode(), Column(source, f"V{length}", partial(spell, part))])]
         case Integer():
             printed = Printed(source, print_integers)
         case Double():

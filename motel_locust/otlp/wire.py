@@ -6,7 +6,8 @@ Items of one width are void items, ``V5[rows]``: NumPy moves them as they are, w
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -38,6 +39,17 @@ def varint(value: int) -> bytes:
     """Return the shortest varint of *value*, an int64 or a length."""
     rest, width = value % 2**64, varint_width(value)
     return bytes(rest >> 7 * i & 127 | 128 * (i < width - 1) for i in range(width))
+
+
+def enclosed(tag: bytes, content: bytes) -> bytes:
+    """Return the field *tag* with *content*, an embedded message or packed numbers."""
+    return tag + _length(len(content)) + content
+
+
+@lru_cache(maxsize=1024)
+def _length(length: int) -> bytes:
+    """Return *length* as a varint; the points of an instrument have few different ones."""
+    return varint(length)
 
 
 VARINT_STEPS = np.array([1 << 7 * width for width in range(1, 10)], np.uint64)
@@ -73,6 +85,24 @@ def varints(values: NDArray[np.int64], width: int) -> NDArray[np.void]:
     if width > 8:
         words[:, 1] = _sevens(unsigned >> np.uint64(56)) | _continued(width - 9)
     return void_items(words, width)
+
+
+def packed_varints(values: NDArray[np.int64], offsets: NDArray[np.int64]) -> list[bytes]:
+    """Return the shortest varints of several stretches of *values*, each as one byte string.
+
+    values int64[offsets[-1]], at least one; offsets int64[stretches + 1], the first element 0. In
+    plain Python: ``[b"".join(map(varint, values[a:b])) for a, b in pairwise(offsets)]``
+    """
+    widths = np.broadcast_to(varint_widths(values), values.shape)
+    ends = np.concatenate(([0], widths.cumsum()))
+    packed = np.empty(ends[-1], np.uint8)
+    for width in np.unique(widths).tolist():
+        rows = (widths == width).nonzero()[0]
+        places = ends[rows][:, np.newaxis] + np.arange(width)
+        items = np.ascontiguousarray(varints(values[rows], width))
+        packed[places] = items.view(np.uint8).reshape(-1, width)
+    content, cuts = packed.tobytes(), ends[offsets].tolist()
+    return [content[start:end] for start, end in pairwise(cuts)]
 
 
 def _sevens(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -42,7 +42,7 @@ CODES: Final = {
     "empty-key": "a key that must be a name is empty",
     "invalid-name": "the name has characters that it may not have",
     "reserved-key": "the key is set by the program itself",
-    "generator-form": "an attribute needs exactly one of the six generators",
+    "generator-form": "an attribute needs exactly one of the eight generators",
     "conflicting-keys": "two settings exclude each other",
     "incomplete-keys": "a setting needs another one that is not there",
     # references
@@ -57,6 +57,8 @@ CODES: Final = {
     "fixed-metric": "a scenario overrides a metric that has no value",
     "call-cycle": "calls lead back to where they began",
     "unknown-domain": "the semantic conventions have no group of this name",
+    "unknown-column": "a file of rows has no such column",
+    "invalid-rows": "a file of rows is not CSV with a header, or has too many rows or none",
     "unknown-reference": "a group of conventions refers to an attribute or group that is not there",
     "scenario-cycle": "with the calls that scenarios add, calls lead back to where they began",
 }
@@ -177,6 +179,11 @@ class TopologyError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
+
+
+def with_article(noun: str) -> str:
+    """Return *noun* behind "a" or "an"."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def quoted(text: str) -> str:

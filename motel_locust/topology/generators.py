@@ -1,5 +1,6 @@
-"""How the value of an attribute is made: six forms, told apart by their key."""
+"""How the value of an attribute is made: eight forms, told apart by their key."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import (
@@ -8,6 +9,8 @@ from pydantic import (
     AliasPath,
     BeforeValidator,
     Field,
+    PrivateAttr,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -18,6 +21,7 @@ from motel_locust.topology.kinds import (
     Multiplier,
     Name,
     Number,
+    PositiveCount,
     Probability,
     Text,
     WholeNumber,
@@ -30,11 +34,27 @@ from motel_locust.topology.kinds import (
 from motel_locust.topology.part import Part, unknown_key
 from motel_locust.topology.patterns import whole
 from motel_locust.topology.scalars import print_value
+from motel_locust.topology.spellings import (
+    GREATEST_SKEW,
+    LONGEST,
+    MOST_DISTINCT,
+    least_length,
+)
+from motel_locust.topology.tables import Table, name_of
 
 Value = str | bool | int | float
 """An attribute's value; lists, mappings and timestamps have become text in Go's print form."""
 
 _MAX_WEIGHTS: Final = 2**63 - 1
+
+
+def _at_most(most: int) -> AfterValidator:
+    def check(value: float) -> float:
+        if value > most:
+            raise Mistake("out-of-range", f"{value:,} is above {most:,}; write {most} or less")
+        return value
+
+    return AfterValidator(check)
 
 
 class Form(Part):
@@ -164,6 +184,81 @@ class Normal(Form):
         return fields
 
 
+class TextSet(Part):
+    """Different texts of one length."""
+
+    title: ClassVar[str] = "text"
+    examples: ClassVar = {"length": "length: 40", "distinct": "distinct: 5000"}
+
+    length: Annotated[
+        PositiveCount,
+        _at_most(LONGEST),
+        WithJsonSchema(whole(1) | {"maximum": LONGEST}),
+    ]
+    """How many characters each of them has, at most 65,536."""
+    distinct: Annotated[
+        PositiveCount,
+        _at_most(MOST_DISTINCT),
+        WithJsonSchema(whole(1) | {"maximum": MOST_DISTINCT}),
+    ]
+    """How many there are, at most 10^12."""
+    skew: Annotated[
+        Multiplier,
+        _at_most(GREATEST_SKEW),
+        WithJsonSchema({"type": "number", "minimum": 0, "maximum": GREATEST_SKEW}),
+    ] = 0.0
+    """The exponent of Zipf's law: the k-th most frequent has the weight k^-skew; 0, all equal."""
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        least = least_length(self.distinct)
+        if self.length < least:
+            message = f"{self.length} is too short for {self.distinct:,} different texts; "
+            message += f"write {least} or more"
+            raise Mistake("out-of-range", message, path=("length",))
+        return self
+
+
+class Texts(Form):
+    """One of many texts of one length: ``{text: {length: 40, distinct: 5000, skew: 1.1}}``."""
+
+    text: TextSet
+    """How long they are, how many there are, and how unevenly they come."""
+
+
+class Cell(Part):
+    """A column of a file of rows."""
+
+    title: ClassVar[str] = "file of rows"
+    examples: ClassVar = {"file": "file: customers.csv", "column": "column: name"}
+
+    file: Text
+    """A CSV file with a header, its path from the folder of the topology."""
+    column: Text
+    """The column that has the values."""
+    weight: Text | None = None
+    """The column that has the weights of the rows, one for all attributes from this file."""
+
+
+class Rows(Form):
+    """A row of a file: ``{rows: {file: customers.csv, column: name, weight: share}}``."""
+
+    rows: Cell
+    """The file and its columns; whatever a span takes from one file is of one row."""
+    _table: Table | None = PrivateAttr(default=None)
+
+    @property
+    def table(self) -> Table:
+        """The file's content."""
+        assert self._table is not None, "rows need the topology's source"
+        return self._table
+
+    def filled(self, tables: Mapping[str, Table] | None) -> Self:
+        """Return it with its table among *tables*, where they are known."""
+        self._table = (tables or {}).get(name_of(self.rows.file))
+        return self
+
+
 _FORMS: Final[dict[str, type[Form]]] = {
     "value": Constant,
     "values": Choice,
@@ -171,10 +266,12 @@ _FORMS: Final[dict[str, type[Form]]] = {
     "probability": Chance,
     "range": Range,
     "distribution": Normal,
+    "text": Texts,
+    "rows": Rows,
 }
 
 
-def _generator(value: object) -> Form:
+def _generator(value: object, info: ValidationInfo) -> Form:
     """Return the form that *value* is written in, read."""
     if isinstance(value, Form):
         return value
@@ -186,7 +283,8 @@ def _generator(value: object) -> Form:
     if len(given) != 1:
         found = f"found {listed(given, 'and')}" if given else "found none"
         raise Mistake("generator-form", f"needs exactly one of {listed(_FORMS)}; {found}")
-    return _FORMS[given[0]].model_validate({given[0]: fields[given[0]]})
+    form = _FORMS[given[0]].model_validate({given[0]: fields[given[0]]})
+    return form.filled(info.context) if isinstance(form, Rows) else form
 
 
 def _unset(key: str, value: object) -> bool:
@@ -200,8 +298,8 @@ def _unset(key: str, value: object) -> bool:
     return False
 
 
-Generator = Constant | Choice | Sequence | Chance | Range | Normal
-"""How an attribute's value is made: exactly one of the six forms."""
+Generator = Constant | Choice | Sequence | Chance | Range | Normal | Texts | Rows
+"""How an attribute's value is made: exactly one of the eight forms."""
 
 Attributes = Annotated[
     dict[Name, Annotated[Generator, BeforeValidator(_generator)]], BeforeValidator(entries_of)

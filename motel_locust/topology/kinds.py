@@ -229,6 +229,15 @@ def _at_least(least: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _within(least: int, greatest: int) -> AfterValidator:
+    def check(value: int) -> int:
+        if not least <= value <= greatest:
+            raise Mistake("out-of-range", f"{value} is not from {least} to {greatest}")
+        return value
+
+    return AfterValidator(check)
+
+
 def _not_negative(value: float) -> float:
     if value < 0:
         raise Mistake("out-of-range", f"{value:g} is negative; write 0 or more")
@@ -325,6 +334,20 @@ Count = Annotated[
 PositiveCount = Annotated[
     int, BeforeValidator(whole_number), _at_least(1), WithJsonSchema(patterns.whole(1))
 ]
+BucketLimit = Annotated[
+    int,
+    BeforeValidator(whole_number),
+    _within(2, 1024),
+    WithJsonSchema({"type": "integer", "minimum": 2, "maximum": 1024}),
+]
+"""A number of buckets: two can hold everything, and very many take much memory."""
+BucketScale = Annotated[
+    int,
+    BeforeValidator(whole_number),
+    _within(-10, 20),
+    WithJsonSchema({"type": "integer", "minimum": -10, "maximum": 20}),
+]
+"""A scale of an exponential histogram, from two buckets in all to 2**20 for each octave."""
 
 Duration = Annotated[
     int, parsed(quantities.parse_duration), EMPTY_IS_UNSET, WithJsonSchema(patterns.DURATION)

@@ -18,7 +18,9 @@ from motel_locust.topology.generators import (
     Generator,
     Normal,
     Range,
+    Rows,
     Sequence,
+    Texts,
     Value,
 )
 from motel_locust.topology.kinds import (
@@ -49,6 +51,7 @@ from motel_locust.topology.signals import (
     Metric,
     MetricOverride,
 )
+from motel_locust.topology.tables import Table
 from motel_locust.topology.traffic import Segment, Traffic
 
 __all__ = [
@@ -74,10 +77,13 @@ __all__ = [
     "PercentileDistribution",
     "Range",
     "Rate",
+    "Rows",
     "Scenario",
     "Segment",
     "Sequence",
     "Service",
+    "Table",
+    "Texts",
     "Topology",
     "Traffic",
     "Value",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from motel_locust.topology.diagnostics import Mistake, Step, listed, quoted, suggestion
+from motel_locust.topology.diagnostics import (
+    Mistake,
+    Step,
+    listed,
+    quoted,
+    suggestion,
+    with_article,
+)
 from motel_locust.topology.generators import Choice, Constant
 from motel_locust.topology.scalars import print_value
 
@@ -91,9 +98,10 @@ def _metric(metric: Metric, path: Path, conventions: Conventions) -> Iterator[Mi
         message = f"{begin} is deprecated in the semantic conventions: {known.deprecated}"
         yield Mistake("deprecated-name", message, path=(*path, "name"), complete=True)
         return
-    if known.instrument and known.instrument != metric.type:
-        message = f"{begin} is a {known.instrument} in the semantic conventions, not a "
-        message += metric.type
+    instrument = "histogram" if metric.type == "exponential_histogram" else metric.type
+    if known.instrument and known.instrument != instrument:
+        message = f"{begin} is {with_article(known.instrument)} in the semantic conventions, "
+        message += f"not {with_article(metric.type)}"
         yield Mistake("other-instrument", message, path=(*path, "type"), complete=True)
     if known.unit != metric.unit:
         found = f"not {quoted(metric.unit)}" if metric.unit else "and has none here"

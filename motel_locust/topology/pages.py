@@ -42,7 +42,7 @@ class Page:
         Raises:
             TopologyError: if it is neither UTF-8 nor marked UTF-16.
         """
-        text = _decode(source)
+        text = decode(source)
         return cls(source.name, text, _LINE_BREAK.split(text))
 
     def place(
@@ -79,7 +79,12 @@ class Page:
         )
 
 
-def _decode(source: Source) -> str:
+def decode(source: Source) -> str:
+    """Return the text of *source*.
+
+    Raises:
+        TopologyError: if it is neither UTF-8 nor marked UTF-16.
+    """
     content = source.content
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     encoding = "utf-16" if wide else "utf-8-sig"

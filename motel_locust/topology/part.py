@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from motel_locust.topology.diagnostics import Mistake, Step, quoted, suggestion
+from motel_locust.topology.diagnostics import Mistake, Step, quoted, suggestion, with_article
 from motel_locust.topology.document import Entries, Scalar, is_null
 from motel_locust.topology.kinds import UnsetText, described, unset_text
 
@@ -58,8 +58,7 @@ class Part(BaseModel):
         if cls.bare_key is not None and isinstance(value, str | Scalar):
             return {cls.bare_key: value}
         bare = f"a {cls.bare_key} or " if cls.bare_key else ""
-        article = "an" if cls.title[0] in "aeiou" else "a"
-        wanted = f"{bare}a mapping that describes {article} {cls.title}"
+        wanted = f"{bare}a mapping that describes {with_article(cls.title)}"
         raise Mistake("wrong-type", f"must be {wanted}, found {described(value)}")
 
     @model_validator(mode="before")

@@ -1,7 +1,8 @@
 """Reading a topology: from a file, URL or standard input to checked models.
 
-Four passes look at one document, and all that they find is reported together, in file order:
-the YAML itself, its keys, every field (by the models), and the references between the fields.
+Five passes look at one document, and all that they find is reported together, in file order: the
+YAML itself, its keys, the files that it names, every field (by the models), and the references
+between the fields.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ from motel_locust.topology.model import Topology
 from motel_locust.topology.outline import outline
 from motel_locust.topology.pages import Page, in_file_order
 from motel_locust.topology.part import Part
+from motel_locust.topology.row_files import RowFiles
 from motel_locust.topology.sources import Source, read_source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from motel_locust.topology.conventions import Conventions
     from motel_locust.topology.document import Node
+    from motel_locust.topology.tables import Table
 
 __all__ = ["Reading", "Source", "parse_part", "parse_topology", "read_source", "read_topology"]
 
@@ -47,7 +52,7 @@ class Reading:
     """A topology that can be used, the source it was read from, and what is odd about it."""
 
     source: Source
-    """With what its domains bring: where it is read again, nothing else is needed."""
+    """With what its domains bring and its files: to read it again, nothing else is needed."""
     topology: Topology
     warnings: tuple[Diagnostic, ...]
 
@@ -68,23 +73,28 @@ def parse_topology(source: Source, conventions: Conventions = PUBLISHED) -> Read
         TopologyError: with every problem, in file order.
     """
     page, root, problems = _compose(source)
-    topology, mistakes = _read_models(root, Topology)
-    mistakes += problems
+    replays = _is_replay(root)
+    used = _as_replay(root) if replays else root
+    files = RowFiles(used, source)
+    topology, mistakes = _read_models(root, Topology, files.tables)
+    mistakes += [*problems, *files.mistakes]
     spelled = outline(root)
     mistakes += rules.check_references(spelled)
     mistakes += cycles.check_cycles(spelled)
     domains = Domains(spelled, source, conventions)
     mistakes += domains.unknown()
-    if isinstance(root, Entries) and _is_replay(root):
-        topology, _ = _read_models(_as_replay(root), Topology)
+    if replays:
+        topology, _ = _read_models(used, Topology)
         mistakes = [mistake for mistake in mistakes if _kept_in_replay(mistake)]
-    if mistakes or topology is None:
-        raise TopologyError(in_file_order(page.place(root, mistakes)))
+    if mistakes or files.problems or topology is None:
+        raise TopologyError([*in_file_order(page.place(root, mistakes)), *files.problems])
     joined = domains.join(topology)
     odd = [*warnings.check(root, joined), *naming.check_names(topology, conventions)]
     odd += domains.empty()
     if domains.found:
         source = replace(source, domains=plain(domains.found))
+    if files.contents:
+        source = replace(source, files=files.contents)
     placed = page.place(root, odd, severity="warning")
     return Reading(source, joined, tuple(in_file_order(placed)))
 
@@ -113,20 +123,23 @@ def _compose(source: Source) -> tuple[Page, Node, list[Mistake]]:
     return page, root, [*problems, *rules.check_keys(root)]
 
 
-def _read_models(root: Node, part: type[PartT]) -> tuple[PartT | None, list[Mistake]]:
+def _read_models(
+    root: Node, part: type[PartT], tables: Mapping[str, Table] | None = None
+) -> tuple[PartT | None, list[Mistake]]:
     try:
-        return part.model_validate(root), []
+        return part.model_validate(root, context=tables), []
     except ValidationError as error:
         return None, list(explaining.explain(error))
 
 
-def _is_replay(root: Entries) -> bool:
-    mode = root.named.get("mode")
+def _is_replay(root: Node) -> bool:
+    mode = root.named.get("mode") if isinstance(root, Entries) else None
     return isinstance(mode, Scalar) and mode.text == "replay"
 
 
-def _as_replay(root: Entries) -> Entries:
+def _as_replay(root: Node) -> Node:
     """Return a replay's document without what a replay does not use."""
+    assert isinstance(root, Entries), "no mapping has no mode"
     kept = tuple(pair for pair in root.entries if pair[0].text not in _UNUSED_IN_REPLAY)
     return Entries(kept, root.mark, root.size)
 

@@ -158,7 +158,7 @@ def _merge_forms(definitions: JsonSchema) -> None:
         properties |= _written_as(name, definition)
     definitions[ATTRIBUTE] = {
         "type": "object",
-        "description": "How an attribute's value is made: exactly one of the six forms.",
+        "description": "How an attribute's value is made: exactly one of the eight forms.",
         "properties": properties,
         "additionalProperties": False,
         "minProperties": 1,
@@ -186,7 +186,7 @@ def _written_as(name: str, definition: JsonSchema) -> JsonSchema:
 
 
 def _refer(node: Any, forms: set[str]) -> None:
-    """Let what lists the six *forms* refer to the one mapping."""
+    """Let what lists the *forms* refer to the one mapping."""
     if isinstance(node, dict):
         for key, value in node.items():
             options = value.get("anyOf", ()) if isinstance(value, dict) else ()

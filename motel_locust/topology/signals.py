@@ -14,10 +14,12 @@ from pydantic import (
     model_validator,
 )
 
-from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted
+from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted, with_article
 from motel_locust.topology.generators import Attributes, Constant
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
+    BucketLimit,
+    BucketScale,
     Delay,
     Flag,
     Number,
@@ -32,7 +34,7 @@ from motel_locust.topology.kinds import (
 from motel_locust.topology.part import Part
 from motel_locust.topology.patterns import OFF, any_case, given, has, not_both, rule
 
-MetricType = Literal["counter", "updowncounter", "histogram", "gauge"]
+MetricType = Literal["counter", "updowncounter", "histogram", "exponential_histogram", "gauge"]
 Severity = Literal["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]
 Outcome = Literal["error", "success", "slow"]
 Edge = Literal["start", "end"]
@@ -91,6 +93,14 @@ class Metric(Part):
                     rule(given(key, ""), has("type", "gauge"), f"{key} fits a gauge only")
                     for key in ("walk", "min", "max")
                 ),
+                *(
+                    rule(
+                        given(key, ""),
+                        has("type", "exponential_histogram"),
+                        f"{key} fits an exponential_histogram only",
+                    )
+                    for key in ("max_size", "max_scale")
+                ),
                 rule(
                     has("errors_only", True),
                     has("type", "counter"),
@@ -117,7 +127,7 @@ class Metric(Part):
     title: ClassVar[str] = "metric"
     examples: ClassVar = {
         "name": "name: orders.placed",
-        "type": "type: counter (or updowncounter, histogram, gauge)",
+        "type": "type: counter (or updowncounter, histogram, exponential_histogram, gauge)",
     }
 
     name: Annotated[
@@ -140,6 +150,10 @@ class Metric(Part):
     """The least value of a gauge."""
     max: Number | None = None
     """The greatest value of a gauge."""
+    max_size: BucketLimit = 160
+    """The most buckets of either sign that a point of an exponential histogram has."""
+    max_scale: BucketScale = 20
+    """The finest scale of an exponential histogram: 2 to its power buckets for each octave."""
     errors_only: Flag = False
     """Counts only spans that are errors."""
     attributes: Attributes = Field(default_factory=dict)
@@ -171,10 +185,20 @@ class Metric(Part):
     def _only_gauges(cls, value: float, info: ValidationInfo) -> float:
         metric_type = info.data.get("type", "gauge")
         if metric_type != "gauge":
-            raise Mistake("conflicting-keys", f"fits a gauge only, not a {metric_type}")
+            message = f"fits a gauge only, not {with_article(metric_type)}"
+            raise Mistake("conflicting-keys", message)
         least = info.data.get("min")
         if info.field_name == "max" and least is not None and not least < value:
             raise Mistake("out-of-range", f"{value:g} is not above min {least:g}")
+        return value
+
+    @field_validator("max_size", "max_scale")
+    @classmethod
+    def _only_exponential_histograms(cls, value: int, info: ValidationInfo) -> int:
+        metric_type = info.data.get("type", "exponential_histogram")
+        if metric_type != "exponential_histogram":
+            message = f"fits an exponential_histogram only, not {with_article(metric_type)}"
+            raise Mistake("conflicting-keys", message)
         return value
 
     @field_validator("errors_only")
@@ -182,7 +206,8 @@ class Metric(Part):
     def _only_counters(cls, errors_only: bool, info: ValidationInfo) -> bool:
         metric_type = info.data.get("type", "counter")
         if errors_only and metric_type != "counter":
-            raise Mistake("conflicting-keys", f"fits a counter only, not a {metric_type}")
+            message = f"fits a counter only, not {with_article(metric_type)}"
+            raise Mistake("conflicting-keys", message)
         if errors_only and info.data.get("interval") is not None:
             raise Mistake("conflicting-keys", "and interval exclude each other")
         return errors_only

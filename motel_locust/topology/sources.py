@@ -8,6 +8,7 @@ import re
 import sys
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ MAX_BYTES: Final = 10 * 1024 * 1024
 TIME_LIMIT_S: Final = 10.0
 MAX_REDIRECTS: Final = 3
 
+STANDARD_INPUT: Final = "<stdin>"
+"""The name of a source that came from standard input."""
+
 _SCHEMES: Final = ("http://", "https://")
 _USER: Final = re.compile(r"(https?://)[^/]*@")
 _CHUNK_BYTES: Final = 64 * 1024
@@ -38,11 +42,17 @@ class Source:
     content: bytes
     domains: Mapping[str, Any] | None = field(default=None, repr=False)
     """What the domains in it bring, in plain words, where another process has looked them up."""
+    files: Mapping[str, bytes] | None = field(default=None, repr=False)
+    """The files of rows that it names, by their paths in it, where they have been read."""
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the content, in hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
+        """The SHA-256 of the content and of the files that it names, in hexadecimal."""
+        whole = hashlib.sha256(self.content)
+        for name, content in sorted((self.files or {}).items()):
+            whole.update(hashlib.sha256(name.encode()).digest())
+            whole.update(hashlib.sha256(content).digest())
+        return whole.hexdigest()
 
 
 def read_source(text: str, *, time_limit_s: float = TIME_LIMIT_S) -> Source:
@@ -59,12 +69,35 @@ def read_source(text: str, *, time_limit_s: float = TIME_LIMIT_S) -> Source:
         return Source(without_secrets(text), _fetch(text, time_limit_s))
     try:
         if text == "-":
-            return Source("<stdin>", _limited("<stdin>", sys.stdin.buffer.read))
+            return Source(STANDARD_INPUT, _limited(STANDARD_INPUT, sys.stdin.buffer.read))
         with Path(text).open("rb") as file:
             return Source(text, _limited(text, file.read))
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise _problem(text, "unreadable-source", f"cannot be read: {reason}") from None
+
+
+def read_beside(source: Source, path: str) -> Source:
+    """Return the file at *path*, which counts from the folder of *source*, or from its URL.
+
+    Raises:
+        TopologyError: as :func:`read_source`, and where nothing can lie beside the source.
+    """
+    if source.files is not None:
+        if path in source.files:
+            return Source(path, source.files[path])
+        raise _problem(path, "unreadable-source", "did not come with the topology")
+    if source.name == STANDARD_INPUT:
+        message = "cannot lie beside standard input; give the topology as a file"
+        raise _problem(path, "unreadable-source", message)
+    if source.name.startswith(_SCHEMES):
+        joined = urllib.parse.urljoin(source.name, path)
+        if urllib.parse.urlsplit(joined)[:2] != urllib.parse.urlsplit(source.name)[:2]:
+            message = "is not on the server of the topology; write a relative path"
+            raise _problem(path, "unreadable-source", message)
+        return read_source(joined)
+    joined = str(Path(source.name).parent / path)
+    return read_source("./-" if joined == "-" else joined)  # a dash alone is standard input
 
 
 def without_secrets(text: str) -> str:

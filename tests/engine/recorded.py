@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from motel_locust.engine import scenarios
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.metrics import Metrics
+from motel_locust.engine.points import Buckets, ExponentialBuckets
 from tests.engine.topologies import topology
 from tests.oracles.metrics import MeasuredSpan
 
@@ -153,7 +154,7 @@ def _plain(columns: PointColumns) -> tuple[Any, ...]:
         columns.shape.name,
         [each.attributes for each in columns.attributes],
         (columns.value.dtype.kind, columns.value.tobytes(), columns.start_ns, columns.time_ns),
-        buckets and (buckets.count.tolist(), buckets.least.tobytes(), buckets.greatest.tobytes()),
+        _plain_buckets(buckets),
         exemplars
         and (
             exemplars.point.tolist(),
@@ -163,6 +164,20 @@ def _plain(columns: PointColumns) -> tuple[Any, ...]:
             exemplars.trace_id.tobytes(),
         ),
     )
+
+
+def _plain_buckets(buckets: Buckets | ExponentialBuckets | None) -> tuple[Any, ...] | None:
+    match buckets:
+        case Buckets():
+            return buckets.count.tolist(), buckets.least.tobytes(), buckets.greatest.tobytes()
+        case ExponentialBuckets():
+            columns = (buckets.total, buckets.scale, buckets.zeros, buckets.least, buckets.greatest)
+            sides = [
+                [each.first.tolist(), each.count.tolist(), each.count_offset.tolist()]
+                for each in (buckets.positive, buckets.negative)
+            ]
+            return *(each.tobytes() for each in columns), sides
+    return None
 
 
 def one_operation(metrics: list[dict[str, Any]], **operation: Any) -> Topology:

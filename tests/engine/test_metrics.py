@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.metrics import Metrics
+from motel_locust.engine.points import Buckets, ExponentialBuckets
 from motel_locust.topology.model import Topology
 from tests.engine.recorded import (
     EPOCH_NS,
@@ -39,7 +41,11 @@ def metrics(draw: st.DrawFn, prefix: str) -> list[dict[str, Any]]:
     """Up to three metrics of a service or an operation."""
     found = []
     for index in range(draw(st.integers(0, 3))):
-        kind = draw(st.sampled_from(["counter", "updowncounter", "histogram", "gauge"]))
+        kind = draw(
+            st.sampled_from(
+                ["counter", "updowncounter", "histogram", "exponential_histogram", "gauge"]
+            )
+        )
         metric: dict[str, Any] = {"name": f"{prefix}.m{index}", "type": kind, "unit": draw(units)}
         if kind == "gauge" or draw(st.booleans()):
             metric["value"] = draw(amounts)
@@ -49,6 +55,11 @@ def metrics(draw: st.DrawFn, prefix: str) -> list[dict[str, Any]]:
             metric["interval"] = draw(st.sampled_from(["30ms", "50ms", "1s"]))
         elif kind == "counter":
             metric["errors_only"] = draw(st.booleans())
+        if kind == "exponential_histogram":
+            # What is drawn is rounded, by too little to matter but to the finest of buckets.
+            limits = [{"max_scale": 8}, {"max_size": 2, "max_scale": 8}, {"max_scale": -1}]
+            further = [] if "value" in metric else [{}, {"max_size": 20}]
+            metric |= draw(st.sampled_from([*limits, *further]))
         if kind == "updowncounter" and "value" not in metric:
             metric["attributes"] = draw(st.sampled_from([{}, {"a": {"value": 1}}]))
         else:
@@ -115,19 +126,32 @@ def assert_point(columns: PointColumns, row: int, expected: ScalarPoint) -> None
     assert shape.temporality == ("delta" if expected.delta else "cumulative")
     assert columns.start_ns == expected.start_ns
     assert columns.value[row] == pytest.approx(math.fsum(values), rel=1e-9, abs=1e-6)
-    if expected.kind == "histogram":
-        assert columns.buckets is not None
+    if columns.buckets is not None:
+        assert_buckets(columns.buckets, row, expected)
         assert shape.bounds == expected.bounds
-        assert columns.buckets.count[row].tolist() == expected.buckets
         assert columns.buckets.least[row] == pytest.approx(min(values), rel=1e-9, abs=1e-9)
         assert columns.buckets.greatest[row] == pytest.approx(max(values), rel=1e-9, abs=1e-9)
     shown = [] if columns.exemplars is None else exemplars_of(columns, row)
     wanted = expected.exemplars
-    assert len(shown) == len(wanted)
-    for value, time_ns, span_id, trace_id in shown:
-        exact, span = wanted[expected.bucket(value)]
-        assert value == pytest.approx(exact, rel=1e-9, abs=1e-9)
-        assert (time_ns, span_id, trace_id) == (span.end_ns, span.span_id, span.trace_id)
+    wanted.sort(key=lambda each: each[1].span_id)
+    for found, (value, span) in zip(sorted(shown, key=itemgetter(2)), wanted, strict=True):
+        assert found[0] == pytest.approx(value, rel=1e-9, abs=1e-9)
+        assert found[1:] == (span.end_ns, span.span_id, span.trace_id)
+
+
+def assert_buckets(buckets: Buckets | ExponentialBuckets, row: int, expected: ScalarPoint) -> None:
+    if isinstance(buckets, Buckets):
+        assert expected.kind == "histogram"
+        assert buckets.count[row].tolist() == expected.buckets
+        return
+    assert expected.kind == "exponential_histogram"
+    assert buckets.total[row] == len(expected.values)
+    assert buckets.zeros[row] == expected.values.count(0)
+    assert buckets.scale[row] == expected.scale
+    for sign, side in ((1, buckets.positive), (-1, buckets.negative)):
+        start, stop = side.count_offset[row : row + 2]
+        found = dict(enumerate(side.count[start:stop].tolist(), int(side.first[row])))
+        assert {index: count for index, count in found.items() if count} == expected.indexes(sign)
 
 
 def exemplars_of(columns: PointColumns, row: int) -> list[tuple[float, int, int, bytes]]:
@@ -197,6 +221,7 @@ def test_neither_batches_nor_parts_leave_a_trace(
 COUNTER = {"name": "requests", "type": "counter"}
 ACTIVE = {"name": "active", "type": "updowncounter"}
 DURATIONS = {"name": "took", "type": "histogram", "unit": "s"}
+SPREAD = {"name": "spread", "type": "exponential_histogram", "unit": "s"}
 
 
 def test_a_span_counts_when_it_has_ended_and_the_last_points_have_all() -> None:
@@ -329,6 +354,46 @@ def test_a_value_that_does_not_vary_is_shown_as_it_was_written() -> None:
     shown = (histogram.buckets.least, histogram.buckets.greatest, histogram.exemplars.value)
     assert [values.tolist() for values in shown] == [[0.1], [0.1], [0.1]]
     assert histogram.buckets.count[0].tolist()[5] == 10
+
+
+def test_the_scale_of_a_series_falls_and_that_of_deltas_begins_anew() -> None:
+    metrics = [{**SPREAD, "value": "1.5"}]
+    scenario = {
+        "at": "100ms",
+        "duration": "100ms",
+        "override": {"web.get": {"metrics": {"spread": {"value": "1000"}}}},
+    }
+    of = one_operation(metrics, scenarios=[scenario])
+    found = {}
+    for temporality in ("cumulative", "delta"):
+        run = record(of, until_ns=400 * MS, temporality=temporality)
+        found[temporality] = [
+            columns.buckets.scale.tolist()
+            for _, points in run.collections
+            for columns in points.columns
+            if isinstance(columns.buckets, ExponentialBuckets)
+        ]
+    # 9.4 octaves lie between 1.5 and 1000, so 160 buckets are 16 to an octave.
+    assert found["cumulative"] == [[20], [4], [4], [4]]
+    assert found["delta"] == [[20], [4], [4], [20]]
+
+
+def test_points_show_no_more_examples_than_an_sdk_would() -> None:
+    metrics = [SPREAD, {**SPREAD, "name": "narrow", "max_size": 3}, DURATIONS]
+    run = record(one_operation(metrics, duration="20ms +/- 5ms"), until_ns=SECOND_NS)
+    for _, points in run.collections[1:]:
+        shown = [
+            0 if columns.exemplars is None else columns.exemplars.point.size
+            for columns in points.columns
+        ]
+        # Ten spans an interval, which lie in three or four buckets of the conventions' bounds.
+        assert shown[0] >= 9
+        assert shown[1:] == [3, shown[2]]
+        assert shown[2] <= 5
+    run = record(one_operation([SPREAD]), until_ns=SECOND_NS, interval_ns=SECOND_NS)
+    (columns,) = run.last.columns
+    assert columns.exemplars is not None
+    assert columns.exemplars.point.tolist() == [0] * 20
 
 
 def test_sums_stay_exact_where_they_are_large() -> None:

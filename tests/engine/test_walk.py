@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motel_locust.engine import scenarios
-from motel_locust.engine.columns import Choice, Columns, Constant, Numbered
+from motel_locust.engine.columns import Choice, Columns, Constant, Numbered, Spelled
 from motel_locust.engine.engine import MOST_GUARDED_TRACES, Engine
 from tests.engine.topologies import topologies, topology
+from tests.oracles.spelling import spelled
 from tests.oracles.walk import ScalarSpan, ScalarWalk
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def values(
                 value = attribute.options[value]
             if isinstance(attribute, Numbered):
                 value = "{n}".join(attribute.parts)
+            if isinstance(attribute, Spelled):
+                value = spelled(attribute.key, value, attribute.length)
             found[attribute.key] = value
     return found
 

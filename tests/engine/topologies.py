@@ -36,6 +36,8 @@ generators = st.sampled_from(
         {"range": [-(2**63), 2**63 - 1]},
         {"distribution": {"mean": 1.5, "stddev": 0.5}},
         {"sequence": "id-{n}"},
+        {"text": {"length": 14, "distinct": 30, "skew": 1.2}},
+        {"text": {"length": 2, "distinct": 1_000}},
     ]
 )
 attributes = st.dictionaries(st.sampled_from(["a", "b", "c"]), generators, max_size=3)

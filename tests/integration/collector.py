@@ -18,6 +18,7 @@ from tests.integration.collected import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.integration.hosts import Host
@@ -32,8 +33,8 @@ class Collector:
 
     ``endpoint`` is what ``--host`` wants, ``grpc_endpoint`` the same for gRPC. With *metrics* it
     also counts what it accepts, see :meth:`metric`; without, that costs it nothing. With
-    *span_metrics* it makes metrics of the spans itself, see :meth:`span_metrics`. It runs on
-    *host*, or on this one.
+    *span_metrics* it makes metrics of the spans itself, apart by the attributes *dimensions*, see
+    :meth:`span_metrics`. It runs on *host*, or on this one.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Collector:
         exporter: Exporter,
         metrics: bool,
         span_metrics: bool = False,
+        dimensions: Sequence[str] = (),
         host: Host | None = None,
     ) -> None:
         directory.mkdir()
@@ -51,6 +53,7 @@ class Collector:
         self._port, self._grpc_port = free_port(), free_port()
         self._metrics_port = free_port() if metrics else None
         self._directory, self._span_metrics = directory, span_metrics
+        self._dimensions = dimensions
         self._ready_s = 0.0
         self.endpoint = f"http://{self._address}:{self._port}"
         self.grpc_endpoint = f"http://{self._address}:{self._grpc_port}"
@@ -123,7 +126,10 @@ class Collector:
             exporters[name] = self._writer(signal) if exporter == "file" else {}
             pipelines[signal] = {"receivers": ["otlp"], "exporters": [name]}
         if self._span_metrics:
-            connectors["spanmetrics"] = {"metrics_flush_interval": "200ms"}
+            connectors["spanmetrics"] = {
+                "metrics_flush_interval": "200ms",
+                "dimensions": [{"name": name} for name in self._dimensions],
+            }
             exporters["file/spanmetrics"] = self._writer("spanmetrics")
             pipelines["traces"]["exporters"].append("spanmetrics")
             pipelines["metrics/spans"] = {

@@ -1,4 +1,4 @@
-"""Domains in a cluster: only the master has the conventions, and all workers make them."""
+"""Domains and files of rows in a cluster: only the master has them, and all workers use them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,30 @@ version: 1
 services:
   shop:
     operations:
-      order: {duration: 1ms, domain: shop, calls: [shop.save]}
+      order:
+        duration: 1ms
+        domain: shop
+        attributes:
+          town: {rows: {file: towns/shops.csv, column: town, weight: size}}
+          street: {rows: {file: towns/shops.csv, column: street}}
+        calls: [shop.save]
       save: {duration: 1ms, domain: db, attributes: {db.system.name: {value: mysql}}}
 traffic: {rate: 50/s}
 """
 
 
-def test_workers_need_no_folder_of_conventions(
+SHOPS = "town,street,size\nYork,Mill Lane,3\nBath,Quay,2\nCork,High Street,1\n"
+
+
+def test_workers_need_no_folder_of_conventions_and_no_file_of_rows(
     locust: Locusts, collector: Callable[..., Collector], tmp_path: Path
 ) -> None:
     sink, folder, path = collector(), tmp_path / "conventions", tmp_path / "master-only.yaml"
     folder.mkdir()
     (folder / "shop.yaml").write_text(REGISTRY)
     path.write_text(TOPOLOGY)
+    (tmp_path / "towns").mkdir()
+    (tmp_path / "towns" / "shops.csv").write_text(SHOPS)
     topology = read_topology(str(path), read_conventions(str(folder))).topology
     cluster = locust.cluster(
         *("--topology", path, "--semconv", folder, "--host", sink.endpoint, "--seed", "5"),
@@ -48,6 +59,7 @@ def test_workers_need_no_folder_of_conventions(
     master = cluster.master.child
     master.until(lambda: "All users spawned" in master.stderr, "spawned")
     shutil.rmtree(folder)
+    shutil.rmtree(tmp_path / "towns")
     finished = cluster.wait()
     assert finished.code == 0, finished.stderr
     sink.stop()
@@ -58,6 +70,8 @@ def test_workers_need_no_folder_of_conventions(
     orders = [plain(each.span.attributes) for each in spans if each.span.name == "order"]
     assert {each["shop.order.kind"] for each in orders} == {"own", "gift"}
     assert {each["shop.weight"] for each in orders} == {1.0, 2.5}
+    rows = {tuple(line.split(",")[:2]) for line in SHOPS.splitlines()[1:]}
+    assert {(each["town"], each["street"]) for each in orders} == rows
 
 
 def test_a_registry_that_is_broken_starts_nothing(locust: Locusts, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from tests.integration.collected import CollectedMetric, CollectedSpan, resource_text
+from tests.oracles.metrics import index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,6 +50,12 @@ TOPOLOGY: dict[str, Any] = {
                         {
                             "name": "db.duration",
                             "type": "histogram",
+                            "unit": "s",
+                            "attributes": {"table": {"values": {"orders": 2, "users": 1}}},
+                        },
+                        {
+                            "name": "db.spread",
+                            "type": "exponential_histogram",
                             "unit": "s",
                             "attributes": {"table": {"values": {"orders": 2, "users": 1}}},
                         },
@@ -132,6 +139,22 @@ def assert_measured(
     for place, bound in enumerate(durations[0].explicit_bounds):
         below = sum(sum(point.bucket_counts[: place + 1]) for point in durations)
         assert below == sum(value <= bound for value in took_s)
+    assert_spread(totals(metrics, "db.spread"), took_s)
+
+
+def assert_spread(points: list[Any], took_s: list[float]) -> None:
+    """The points of an exponential histogram tell how many of *took_s*, ascending, lie where."""
+    assert sum(point.count for point in points) == len(took_s)
+    assert sum(point.zero_count for point in points) == took_s.count(0)
+    assert sum(point.sum for point in points) == pytest.approx(math.fsum(took_s), rel=1e-9)
+    scale = min(point.scale for point in points)
+    assert 0 <= scale < 20
+    found: Counter[int] = Counter()
+    for point in points:
+        assert len(point.positive.bucket_counts) <= 160
+        for place, count in enumerate(point.positive.bucket_counts, point.positive.offset):
+            found[place >> point.scale - scale] += count
+    assert found == Counter(index(value, scale) for value in took_s if value)
 
 
 def assert_examples(spans: list[CollectedSpan], metrics: list[CollectedMetric]) -> None:
@@ -144,7 +167,7 @@ def assert_examples(spans: list[CollectedSpan], metrics: list[CollectedMetric]) 
                 span = known[exemplar.trace_id, exemplar.span_id]
                 assert exemplar.time_unix_nano == span.span.end_time_unix_nano
                 assert span.service == each.service
-                if each.metric.name == "db.duration":
+                if each.metric.name in ("db.duration", "db.spread"):
                     assert exemplar.as_double == seconds(span)
                 shown += 1
     assert shown > 10

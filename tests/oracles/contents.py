@@ -13,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from motel_locust import __version__
 from motel_locust.topology import model
+from tests.oracles.spelling import ALPHABET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -185,6 +186,10 @@ def fits(value: Any, generator: model.Generator) -> bool:
             return type(value) is int and low <= value <= high
         case model.Normal(mean=mean, stddev=deviation):
             return type(value) is float and abs(value - mean) <= DEVIATIONS * deviation
+        case model.Texts(text=made):
+            return len(value) == made.length and set(value) <= set(ALPHABET)
+        case model.Rows(rows=cell, table=table):
+            return any(_same(value, each) for each in table.columns[cell.column].values)
     raise AssertionError(generator)
 
 

@@ -12,10 +12,11 @@ import numpy as np
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
 
 from motel_locust.engine import draws
-from motel_locust.engine.columns import Choice, Constant, Numbered
+from motel_locust.engine.columns import Choice, Constant, Numbered, Spelled
 from motel_locust.engine.values import Drawing, compile_generator
 from motel_locust.otlp.attributes import key_values
 from motel_locust.topology.scalars import print_value
+from tests.oracles.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +140,8 @@ def drawn(name: str, generator: Any, purpose: int, span: Span, number: int | Non
     value = column[0].item()
     if isinstance(attribute, Choice):
         return attribute.options[value]
+    if isinstance(attribute, Spelled):
+        return spelled(name, value, attribute.length)
     return str(value).join(attribute.parts) if isinstance(attribute, Numbered) else value
 
 

@@ -5,7 +5,12 @@ It shares with the engine only the draws themselves, and knows nothing of batche
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +55,8 @@ class ScalarPoint:
     monotonic: bool = False
     delta: bool = False
     bounds: tuple[float, ...] = ()
+    max_size: int = 0
+    max_scale: int = 0
     start_ns: int = 0
     values: list[float] = field(default_factory=list)
     candidates: list[tuple[int, float, MeasuredSpan]] = field(default_factory=list)
@@ -65,12 +72,46 @@ class ScalarPoint:
         return sum(value > bound for bound in self.bounds)
 
     @property
-    def exemplars(self) -> dict[int, tuple[float, MeasuredSpan]]:
-        """By bucket, of the last interval: the span with the least id."""
+    def scale(self) -> int:
+        """The finest scale at which all values but zeros fit into the buckets of either sign."""
+        sides = [list(filter(None, side)) for side in (self.sizes(1), self.sizes(-1))]
+        if not any(sides):
+            return 0
+        for scale in range(self.max_scale, -11, -1):
+            indexes = [[index(value, scale) for value in side] for side in sides if side]
+            if all(max(side) - min(side) < self.max_size for side in indexes):
+                return scale
+        raise AssertionError("the coarsest scale has room for all")
+
+    def sizes(self, sign: int) -> list[float]:
+        """The values of one sign, without it."""
+        return [abs(value) for value in self.values if value * sign > 0]
+
+    def indexes(self, sign: int) -> Counter[int]:
+        """How many values of one sign there are by bucket, at the scale."""
+        return Counter(index(value, self.scale) for value in self.sizes(sign))
+
+    @property
+    def exemplars(self) -> list[tuple[float, MeasuredSpan]]:
+        """Of the last interval: the span with the least id of each bucket; or a few of all."""
+        inorder = [(value, span) for _, value, span in sorted(self.candidates, key=itemgetter(0))]
+        if self.kind == "exponential_histogram":
+            return inorder[: min(20, self.max_size)]
         found: dict[int, tuple[float, MeasuredSpan]] = {}
-        for _, value, span in sorted(self.candidates, key=lambda each: -each[0]):
-            found[self.bucket(value)] = value, span
-        return found
+        for value, span in inorder:
+            found.setdefault(self.bucket(value), (value, span))
+        return list(found.values())
+
+
+def index(value: float, scale: int) -> int:
+    """The bucket of *value* at *scale*, by logarithms of 50 digits."""
+    with localcontext(prec=50):
+        return math.ceil((octaves(value) * Decimal(2) ** scale).quantize(Decimal(10) ** -25)) - 1
+
+
+@cache
+def octaves(value: float) -> Decimal:
+    return Decimal(value).ln() / Decimal(2).ln()
 
 
 Key = tuple[str, str, frozenset[tuple[str, type, Any]]]
@@ -124,6 +165,10 @@ class ScalarMetrics:
                     yield service, operation, metric
 
     def _point(self, metric: Metric, delta: bool) -> ScalarPoint:
+        if metric.type == "exponential_histogram":
+            return ScalarPoint(
+                metric.type, delta=delta, max_size=metric.max_size, max_scale=metric.max_scale
+            )
         if metric.type == "histogram":
             return ScalarPoint(
                 "histogram", delta=delta, bounds=BOUNDS.get(metric.unit, OTHER_BOUNDS)
@@ -157,7 +202,7 @@ class ScalarMetrics:
             if metric.value is not None:
                 value = self._value(metric, scope, span.active, span.span_id, place)
                 yield attributes, value, span, ends_ns
-            elif metric.type == "histogram":
+            elif metric.type in ("histogram", "exponential_histogram"):
                 yield attributes, duration(span.end_ns - span.start_ns, metric.unit), span, ends_ns
             elif metric.type == "counter":
                 yield attributes, 1, span, ends_ns
@@ -190,7 +235,7 @@ class ScalarMetrics:
     ) -> dict[str, Any]:
         found = {}
         for key, generator in metric.attributes.items():
-            found[key] = drawn_value(generator, word, *place, "attribute", key)
+            found[key] = drawn_value(key, generator, word, *place, "attribute", key)
             if isinstance(generator, model.Sequence):
                 found[key] = generator.sequence.replace("{n}", str(number))
         return found

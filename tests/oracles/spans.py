@@ -15,7 +15,16 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status as SdkStatus
 from opentelemetry.trace.status import StatusCode
 
-from motel_locust.engine.columns import EXCEPTION_TYPE, Choice, Constant, Double, Integer, Numbered
+from motel_locust.engine.columns import (
+    EXCEPTION_TYPE,
+    Choice,
+    Constant,
+    Double,
+    Integer,
+    Numbered,
+    Spelled,
+)
+from tests.oracles.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +49,8 @@ def drawn(attribute: Attribute, column: ValueColumn, row: int) -> Value | tuple[
             return column[row].item()
         case Numbered(_, parts):
             return str(column[row]).join(parts)
+        case Spelled(key, length):
+            return spelled(key, int(column[row]), length)
 
 
 def drawn_all(

@@ -14,6 +14,7 @@ import numpy as np
 
 from motel_locust.engine import draws, scenarios
 from motel_locust.topology import linking, model
+from tests.oracles.spelling import rank, spelled
 
 if TYPE_CHECKING:
     from motel_locust.topology.model import Topology
@@ -98,19 +99,21 @@ class ScalarWalk:
             shows = owner.baggage_as_attributes
         span.attributes = {"synth.service": service, "synth.operation": name, **owner.attributes}
         for key, (where, generator) in effective.attributes.items():
-            span.attributes[key] = drawn_value(generator, span_id, *place, "attribute", key, where)
+            span.attributes[key] = drawn_value(
+                key, generator, span_id, *place, "attribute", key, where
+            )
         if shows:
             span.attributes |= {f"baggage.{key}": value for key, value in visible.items()}
         for index, event in enumerate(own.events):
             drawn = {
-                key: drawn_value(generator, span_id, *place, "event", index, key)
+                key: drawn_value(key, generator, span_id, *place, "event", index, key)
                 for key, generator in event.attributes.items()
             }
             span.events.append((event.name, start + event.delay, drawn))
         for link in own.links:
             if link.ref in self.latest:
                 drawn = {
-                    key: drawn_value(generator, span_id, *place, "link", link.ref, key)
+                    key: drawn_value(key, generator, span_id, *place, "link", link.ref, key)
                     for key, generator in link.attributes.items()
                 }
                 span.links.append((*self.latest[link.ref], drawn))
@@ -166,7 +169,7 @@ class ScalarWalk:
         return span.end, failed
 
 
-def drawn_value(generator: model.Generator, span_id: int, *purpose: object) -> Any:
+def drawn_value(attribute: str, generator: model.Generator, span_id: int, *purpose: object) -> Any:
     """The value that *generator* makes for a span; numbered texts keep their ``{n}``."""
     word = _word(draws.key(*purpose), span_id)
     match generator:
@@ -183,6 +186,15 @@ def drawn_value(generator: model.Generator, span_id: int, *purpose: object) -> A
             return float(draws.draw_normals(word)[0] * deviation + mean)
         case model.Sequence(sequence=pattern):
             return pattern
+        case model.Texts(text=made):
+            number = rank(made.distinct, made.skew, int(word[0]))
+            return spelled(attribute, number, made.length)
+        case model.Rows(rows=cell, table=table):
+            values = table.columns[cell.column].values
+            weights = table.weights or [1] * len(values)
+            at = draws.bounds(weights)
+            row = _word(draws.key("rows", table.name), span_id)
+            return values[int(draws.draw_choices(row, at)[0])]
     raise AssertionError(generator)
 
 

@@ -18,9 +18,11 @@ from motel_locust.engine.points import (
     AttributeSet,
     Buckets,
     Exemplars,
+    ExponentialBuckets,
     MetricPoints,
     MetricShape,
     PointColumns,
+    Stretches,
 )
 from motel_locust.otlp.metrics import MetricEncoder
 from motel_locust.otlp.parcels import Parcel
@@ -37,7 +39,7 @@ TEMPORALITIES = {
 
 @st.composite
 def metric_shapes(draw: st.DrawFn) -> MetricShape:
-    kind = draw(st.sampled_from(["sum", "histogram", "gauge"]))
+    kind = draw(st.sampled_from(["sum", "histogram", "exponential_histogram", "gauge"]))
     bounds = sorted(draw(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=15)))
     return MetricShape(
         draw(st.sampled_from(SERVICES)),
@@ -57,13 +59,41 @@ def attribute_sets(draw: st.DrawFn) -> AttributeSet:
 
 
 @st.composite
+def stretches(draw: st.DrawFn, points: int) -> Stretches:
+    """Up to three buckets of each point, the outer ones not empty."""
+    few = st.lists(st.integers(1, 3) | st.integers(1, 2**58), max_size=3)
+    found = [draw(few) for _ in range(points)]
+    firsts = [draw(st.integers(-(2**30), 2**30)) if each else 0 for each in found]
+    return Stretches(
+        np.array(firsts),
+        np.array([count for each in found for count in each], np.int64),
+        np.cumsum([0, *map(len, found)]),
+    )
+
+
+@st.composite
+def exponential_buckets(draw: st.DrawFn, points: int) -> ExponentialBuckets:
+    return ExponentialBuckets(
+        draw(arrays(counts, "i8", points)),
+        draw(arrays(st.integers(-10, 20), "i8", points)),
+        draw(arrays(counts, "i8", points)),
+        draw(stretches(points)),
+        draw(stretches(points)),
+        draw(arrays(doubles, "f8", points)),
+        draw(arrays(doubles, "f8", points)),
+    )
+
+
+@st.composite
 def point_columns(draw: st.DrawFn, shape: MetricShape) -> PointColumns:
     sets = draw(st.lists(attribute_sets(), min_size=1, max_size=4))
     sets = (sets * 30)[: draw(st.integers(1, 60))]
     whole = shape.kind == "sum" and draw(st.booleans())
     elements, dtype = (int64s, "i8") if whole else (doubles, "f8")
     points = len(sets)
-    buckets = None
+    buckets: Buckets | ExponentialBuckets | None = None
+    if shape.kind == "exponential_histogram":
+        buckets = draw(exponential_buckets(points))
     if shape.kind == "histogram":
         cells = points * (len(shape.bounds) + 1)
         least, greatest = draw(arrays(doubles, "f8", points)), draw(arrays(doubles, "f8", points))
@@ -91,8 +121,11 @@ def point_columns(draw: st.DrawFn, shape: MetricShape) -> PointColumns:
     )
 
 
+# All of a service come together, as in a file.
 points_strategy = st.lists(metric_shapes().flatmap(point_columns), max_size=4).map(
-    lambda columns: MetricPoints(TIME_NS, tuple(columns))
+    lambda columns: MetricPoints(
+        TIME_NS, tuple(sorted(columns, key=lambda each: each.shape.service))
+    )
 )
 
 
@@ -163,9 +196,7 @@ def assert_point(found: Any, columns: PointColumns, row: int) -> None:
     assert list(map(shown, found.exemplars)) == expected_exemplars(columns, row)
     if columns.buckets is not None:
         assert bits(found.sum) == bits(value)
-        assert list(found.bucket_counts) == columns.buckets.count[row].tolist()
-        assert found.count == sum(found.bucket_counts)
-        assert tuple(found.explicit_bounds) == columns.shape.bounds
+        assert_buckets(found, columns, row)
         assert bits(found.min) == bits(columns.buckets.least[row])
         assert bits(found.max) == bits(columns.buckets.greatest[row])
     elif type(value) is int:
@@ -173,6 +204,23 @@ def assert_point(found: Any, columns: PointColumns, row: int) -> None:
     else:
         assert found.WhichOneof("value") == "as_double"
         assert bits(found.as_double) == bits(value)
+
+
+def assert_buckets(found: Any, columns: PointColumns, row: int) -> None:
+    if isinstance(buckets := columns.buckets, Buckets):
+        assert list(found.bucket_counts) == buckets.count[row].tolist()
+        assert found.count == sum(found.bucket_counts)
+        assert tuple(found.explicit_bounds) == columns.shape.bounds
+        return
+    assert buckets is not None
+    whole = (found.count, found.scale, found.zero_count, found.zero_threshold)
+    assert whole == (buckets.total[row], buckets.scale[row], buckets.zeros[row], 0.0)
+    for name, stretch in (("positive", buckets.positive), ("negative", buckets.negative)):
+        start, stop = stretch.count_offset[row : row + 2]
+        side = getattr(found, name)
+        assert side.offset == stretch.first[row]
+        assert list(side.bucket_counts) == stretch.count[start:stop].tolist()
+        assert found.HasField(name) == bool(side.bucket_counts)
 
 
 @settings(max_examples=50, deadline=None)
@@ -212,6 +260,21 @@ def test_parcels_are_of_their_size_and_within_the_limit_unless_of_one_point(
         assert parcel.size == sum(map(len, pieces))
         assert parcel.size <= LIMIT or parcel.items == 1
         assert parcel.release_ns == TIME_NS
+
+
+def test_the_buckets_of_very_many_points_stay_their_own() -> None:
+    count = np.arange(1, 901) ** 3
+    side = Stretches(np.arange(300) - 150, count, np.arange(0, 901, 3))
+    none = Stretches(np.zeros(300, np.int64), count[:0], np.zeros(301, np.int64))
+    total, some = count.reshape(-1, 3).sum(axis=1), np.zeros(300)
+    buckets = ExponentialBuckets(total, side.first % 9, total * 0, side, none, some, some)
+    shape = MetricShape("shop", "took", "s", "exponential_histogram")
+    columns = PointColumns(
+        shape, (AttributeSet(()),) * 300, np.zeros(300), TIME_NS - 1, TIME_NS, buckets
+    )
+    ((_, metric),) = parsed(MetricEncoder().encode(MetricPoints(TIME_NS, (columns,))))
+    for row, point in enumerate(points_of(metric)):
+        assert_point(point, columns, row)
 
 
 def counter(name: str, value: list[int]) -> PointColumns:

@@ -56,6 +56,15 @@ def test_protobuf_reads_padded_varints_as_what_they_were(width):
         assert AnyValue.FromString(b"\x18" + padded).int_value == value
 
 
+@given(st.lists(columns | st.just([]), max_size=5), columns)
+def test_stretches_of_varints_are_those_of_single_ones(stretches, last):
+    stretches = [*stretches, last]
+    offsets = np.cumsum([0, *map(len, stretches)])
+    values = np.array([value for stretch in stretches for value in stretch], np.int64)
+    packed = wire.packed_varints(values, offsets)
+    assert packed == [b"".join(map(wire.varint, values)) for values in stretches]
+
+
 @given(st.lists(numbers | st.just(0), min_size=1, max_size=20))
 def test_digits_are_counted(values):
     counted = wire.digit_counts(np.array(values))

@@ -13,11 +13,13 @@ import pytest
 from motel_locust.topology.diagnostics import CODES, WARNING_CODES, TopologyError
 from motel_locust.topology.reading import Source, parse_topology
 
-PROBLEMS = sorted((Path(__file__).parent / "problems").glob("*.yaml"))
+FOLDER = Path(__file__).parent / "problems"
+PROBLEMS = sorted(FOLDER.glob("*.yaml"))
+FILES = {path.name: path.read_bytes() for path in FOLDER.glob("*.csv")}
 
 
 def report(path: Path) -> str:
-    source = Source(path.name, path.read_bytes())
+    source = Source(path.name, path.read_bytes(), files=FILES)
     try:
         found = parse_topology(source).warnings
     except TopologyError as error:
@@ -42,7 +44,6 @@ def test_every_code_of_a_document_has_a_golden_file() -> None:
         )
     }
     by_other_tests = {
-        "unreadable-source",
         "url-timeout",
         "url-status",
         "too-many-redirects",

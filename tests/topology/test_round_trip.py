@@ -91,6 +91,14 @@ generators = st.one_of(
     parts({"probability": ratios}),
     parts({"range": pairs}),
     parts({"distribution": parts({}, {"mean": numbers, "stddev": st.floats(0, 10)})}),
+    parts(
+        {
+            "text": parts(
+                {"length": st.integers(8, 65_536), "distinct": st.integers(1, 10**12)},
+                {"skew": st.floats(0, 10)},
+            )
+        }
+    ),
 )
 attributes = st.dictionaries(names, generators, max_size=2)
 calls = st.one_of(

@@ -34,6 +34,8 @@ PLANNED_SHARE: Final = 0.25
 _SPANS_PER_S: Final = 10_000_000.0
 _TRACES_PER_S: Final = 1_000_000.0
 _AHEAD_NS: Final = 1_000_000_000
+# What a batch may take, where single values are large.
+_MOST_BYTES: Final = 128 << 20
 
 
 def measure_speed(
@@ -50,7 +52,9 @@ def measure_speed(
     """
     keep_memory()
     held = hold(topology, volume.scenarios.active, stateful=True)
-    rate_per_s = min(_TRACES_PER_S, _SPANS_PER_S / volume.spans)
+    rate_per_s = min(
+        _TRACES_PER_S, _SPANS_PER_S / volume.spans, _MOST_BYTES / (volume.size * _AHEAD_NS / 1e9)
+    )
     engine = engine_of(held, draw, rate_per_s=rate_per_s)
     encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
     heads = encode_heads(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from motel_locust.commands.importing.draft import Finding
+from motel_locust.commands.importing.durations import by_percentiles
 from motel_locust.commands.importing.figures import MOST_VARIED, counted, decimal
 
 if TYPE_CHECKING:
@@ -104,19 +105,8 @@ def _of_an_operation(number: int, found: Findings, name: str, min_traces: int) -
     if spans < min_traces:
         errors = counted(failed, "errors")
         yield Finding(name, f"duration and error rate rest on {counted(spans, 'spans')} ({errors})")
-    mean, deviation = own.means[number], own.deviations[number]
-    if spans > 1 and deviation > MOST_VARIED * mean > 0:
-        yield Finding(
-            name,
-            f"its own time varies by {decimal(deviation / mean, 2)} times its mean, which is more"
-            " than a normal distribution above 0 can; the mean is kept",
-        )
-    elif spans > 1 and deviation > TAIL * mean > 0:
-        yield Finding(
-            name,
-            f"its own time varies by {decimal(deviation / mean, 2)} times its mean;"
-            " a part of what is generated is cut off at 0, so the mean written is a lower one",
-        )
+    if spans > 1 and not by_percentiles(own, found.work.spectra, number):
+        yield from _of_a_normal(name, own.means[number], own.deviations[number])
     parallel, sequential = int(votes.parallel[number]), int(votes.sequential[number])
     cast = parallel + sequential
     if cast and (
@@ -125,6 +115,22 @@ def _of_an_operation(number: int, found: Findings, name: str, min_traces: int) -
         yield Finding(name, f"its calls were parallel {parallel:,} times, in a row {sequential:,}")
     if not found.errors.tried[number] and failed:
         yield Finding(name, "a call failed in every span: its own error rate is taken for 0")
+
+
+def _of_a_normal(name: str, mean: float, deviation: float) -> Iterator[Finding]:
+    """Yield what is to be known of a normal duration with much deviation."""
+    if deviation > MOST_VARIED * mean > 0:
+        yield Finding(
+            name,
+            f"its own time varies by {decimal(deviation / mean, 2)} times its mean, which is more"
+            " than a normal distribution above 0 can; the mean is kept",
+        )
+    elif deviation > TAIL * mean > 0:
+        yield Finding(
+            name,
+            f"its own time varies by {decimal(deviation / mean, 2)} times its mean;"
+            " a part of what is generated is cut off at 0, so the mean written is a lower one",
+        )
 
 
 def _of_a_call(edge: int, found: Findings, subject: str, min_traces: int) -> Iterator[Finding]:

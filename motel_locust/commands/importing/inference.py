@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from motel_locust.commands.importing import cycles, deciding, figures, generators, statistics, trees
+from motel_locust.commands.importing import (
+    cycles,
+    deciding,
+    durations,
+    figures,
+    generators,
+    statistics,
+    trees,
+)
 from motel_locust.commands.importing.calls import ALWAYS, ON_ERROR, Edges
 from motel_locust.commands.importing.doubts import doubts
 from motel_locust.commands.importing.draft import (
@@ -32,7 +40,6 @@ if TYPE_CHECKING:
     from motel_locust.commands.importing.shelf import Shelf
     from motel_locust.commands.importing.statistics import EdgeFacts
 
-SD_FLOOR: Final = 0.01
 MIXED_ROOT: Final = 0.05
 CONDITIONS: Final[tuple[Condition, ...]] = ("", "on-error", "on-success")
 """By ALWAYS, ON_ERROR and ON_SUCCESS."""
@@ -183,7 +190,7 @@ def _operation(
     }
     cast = int(votes.sequential[number] + votes.parallel[number])
     return DraftOperation(
-        duration=_duration(number, found),
+        duration=durations.duration(found.work.own, found.work.spectra, number),
         error_rate=_error_rate(number, found),
         style=Statement(
             "sequential",
@@ -199,17 +206,6 @@ def _operation(
 
 def _delay(found: Findings, edge: int) -> float:
     return found.facts.delay.quantiles(edge, 0.5)[0]
-
-
-def _duration(number: int, found: Findings) -> Statement:
-    own = found.work.own
-    mean, deviation = float(own.means[number]), float(own.deviations[number])
-    samples = int(own.counts[number])
-    written, spread = figures.normal_behind(mean, deviation)
-    value = figures.duration(written)
-    if spread >= SD_FLOOR * written and spread >= 1:
-        value += f" +/- {figures.duration(spread)}"
-    return Statement(value, samples, "spans", figures.off_by(mean, deviation, samples))
 
 
 def _error_rate(number: int, found: Findings) -> Statement | None:

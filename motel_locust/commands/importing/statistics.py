@@ -13,6 +13,7 @@ import numpy as np
 
 from motel_locust.commands.importing.calls import ALWAYS, ON_SUCCESS, groups, units
 from motel_locust.commands.importing.samples import Arrivals, Moments, Samples
+from motel_locust.commands.importing.spectra import Spectra
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -198,12 +199,13 @@ def measure_waits(grove: Grove, edges: Edges, calls: Calls) -> Waits:
 class Work:
     """The fourth pass: own time, and who is called when the caller fails.
 
-    own                           Moments of each operation's own time, ns
+    own, spectra                  Moments and Spectra of each operation's own time, ns
     bad, good                     int64[operations]  spans whose calls all succeeded in the end
     called_when_bad, called_when_good  int64[edges]  of these, those that made the call
     """
 
     own: Moments
+    spectra: Spectra
     bad: NDArray[np.int64]
     good: NDArray[np.int64]
     called_when_bad: NDArray[np.int64]
@@ -214,6 +216,7 @@ def measure_work(grove: Grove, edges: Edges, calls: Calls) -> Work:
     """Return how long operations work themselves: their spans less the calls they waited for."""
     work = Work(
         Moments(edges.operations),
+        Spectra(edges.operations),
         *_zeros(2, edges.operations),
         *_zeros(2, edges.size),
     )
@@ -234,6 +237,7 @@ def measure_work(grove: Grove, edges: Edges, calls: Calls) -> Work:
             harmed[found.caller[found.failed]] = True
         own = np.maximum(forest["end_ns"] - forest["start_ns"] - path, 0)
         work.own.add(operation, own)
+        work.spectra.add(operation, own)
         bad, good = forest["failed"] & ~harmed, ~forest["failed"] & ~harmed
         _count(work.bad, operation[bad])
         _count(work.good, operation[good])

@@ -16,11 +16,14 @@ from motel_locust.topology.model import (
     Chance,
     Choice,
     Constant,
-    DurationDistribution,
     Normal,
+    PercentileDistribution,
     Range,
+    Rows,
     Sequence,
+    Texts,
 )
+from motel_locust.topology.percentiles import INNER
 
 if TYPE_CHECKING:
     from motel_locust.commands.importing.draft import Statement
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
         Call,
         Generator,
         Operation,
-        PercentileDistribution,
         Topology,
     )
 
@@ -36,6 +38,9 @@ ERRORS = 4.0
 """Standard errors that a figure may be off: by chance 1 figure in 16,000 is."""
 ROUNDING = 0.005
 """Three significant digits."""
+CELL = 0.008
+"""Percentiles are counted in cells so wide at most."""
+NORMAL = NormalDist()
 SEEN = 60
 """A case that is expected so often is seen often enough by the inference, which needs 20 to 30."""
 
@@ -54,7 +59,6 @@ def expressible(topology: Topology) -> Topology:
                     "queue_depth": 0,
                     "backpressure": None,
                     "circuit_breaker": None,
-                    "duration": normal(operation.duration),
                 }
             )
             for each, operation in service.operations.items()
@@ -64,13 +68,6 @@ def expressible(topology: Topology) -> Topology:
     assert topology.traffic is not None
     traffic = topology.traffic.model_copy(update={"pattern": "uniform", "overlay": None})
     return topology.model_copy(update={"services": services, "scenarios": (), "traffic": traffic})
-
-
-def normal(duration: DurationDistribution | PercentileDistribution) -> DurationDistribution:
-    """Return *duration*, or a normal one about as long in place of percentiles."""
-    if isinstance(duration, DurationDistribution):
-        return duration
-    return DurationDistribution(duration.mean_ns, duration.mean_ns // 5)
 
 
 def reached(topology: Topology) -> dict[str, Operation]:
@@ -134,8 +131,11 @@ def attempt_failure(call: Call, topology: Topology) -> float:
     given_up = 0.0
     if call.timeout:
         duration = reached(topology)[call.target].duration
-        law = NormalDist(duration.mean_ns, max(duration.deviation_ns, 1))
-        given_up = 1 - law.cdf(call.timeout)
+        if isinstance(duration, PercentileDistribution):
+            given_up = duration.share_above(call.timeout)
+        else:
+            law = NormalDist(duration.mean_ns, max(duration.deviation_ns, 1))
+            given_up = 1 - law.cdf(call.timeout)
     return 1 - (1 - failure(call.target, topology)) * (1 - given_up)
 
 
@@ -162,6 +162,12 @@ class Nearness:
     def duration(self, found: Operation, true: Operation, samples: int) -> bool:
         """Return whether the own time of *found* may be that of *true*."""
         truth, said = true.duration, found.duration
+        if isinstance(truth, PercentileDistribution) or isinstance(said, PercentileDistribution):
+            return (
+                isinstance(truth, PercentileDistribution)
+                and isinstance(said, PercentileDistribution)
+                and self._percentiles(said, truth, samples)
+            )
         errors = duration_errors(truth.mean_ns, truth.deviation_ns)
         slack = [self.errors * each / math.sqrt(samples) for each in errors]
         rounding = self.generations * ROUNDING
@@ -170,6 +176,28 @@ class Nearness:
             and abs(said.deviation_ns - truth.deviation_ns)
             <= slack[1] + rounding * truth.deviation_ns + 2
         )
+
+    def _percentiles(
+        self, found: PercentileDistribution, truth: PercentileDistribution, samples: int
+    ) -> bool:
+        """Return whether samples of *truth* may have the percentiles that *found* gives.
+
+        A quantile's standard error is sqrt(p * (1 - p) / samples) over the density, which is that
+        of the normal over the slope of *truth* there: the steeper one, at a kink.
+        """
+        for name, value_ns in found.points:
+            if name in ("p0", "p100"):
+                if not truth.at(-6) * (1 - ROUNDING) <= value_ns <= truth.at(6) * (1 + ROUNDING):
+                    return False
+                continue
+            quantile = INNER[name]
+            share, middle = NORMAL.cdf(quantile), truth.at(quantile)
+            slope = max(middle - truth.at(quantile - 0.1), truth.at(quantile + 0.1) - middle) / 0.1
+            error = math.sqrt(share * (1 - share) / samples) * slope / NORMAL.pdf(quantile)
+            rounding = self.generations * (ROUNDING + CELL) * middle
+            if abs(value_ns - middle) > self.errors * error + rounding + 2:
+                return False
+        return True
 
     def generator(self, found: Generator, true: Generator, samples: int) -> bool:
         """Return whether *found* may make the values of *true*."""
@@ -207,6 +235,14 @@ def shares(generator: Generator) -> dict[tuple[type, object], float] | None:
         case Choice(values=pairs):
             total = sum(weight for _, weight in pairs)
             return {(type(value), value): weight / total for value, weight in pairs}
+        case Rows(rows=cell, table=table) if len(table.columns[cell.column].options) <= 20:
+            values = table.columns[cell.column].values
+            weights = table.weights or [1.0] * len(values)
+            found: dict[tuple[type, object], float] = {}
+            for value, weight in zip(values, weights, strict=True):
+                key = (type(value), value)
+                found[key] = found.get(key, 0.0) + weight / sum(weights)
+            return found
         case Chance(probability=probability):
             return {(bool, True): probability, (bool, False): 1 - probability}
         case Range(low=low, high=high) if high - low < 20:
@@ -215,11 +251,12 @@ def shares(generator: Generator) -> dict[tuple[type, object], float] | None:
 
 
 def attributes(ref: str, topology: Topology) -> dict[str, Generator]:
-    """Return what spans of *ref* carry, whoever declares it; no baggage."""
+    """Return what spans of *ref* carry, whoever declares it; no baggage, no texts without end."""
     service_name, name = linking.operations(topology)[ref]
     service = topology.services[service_name]
     texts = {key: Constant(value=value) for key, value in service.attributes.items()}
-    return texts | service.operations[name].attributes
+    own = service.operations[name].attributes
+    return texts | {key: each for key, each in own.items() if not isinstance(each, Texts)}
 
 
 def samples_of(statements: dict[str, Statement], path: str) -> int:

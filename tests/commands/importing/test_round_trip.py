@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from motel_locust.topology.model import Call, Topology
 
 TRACES = 4000
-MORE_TRACES = {"errors-and-cascades": 13_000, "fan-out": 1500}
-"""One in 200 fails by itself, and 30 must to tell a condition; 31 spans a trace tell enough."""
+MORE_TRACES = {"errors-and-cascades": 13_000, "fan-out": 1500, "long-tails": 12_000}
+"""One in 200 fails by itself, and 30 must to tell a condition; 31 spans a trace tell enough; one
+in 280 is given up, and 20 must be to tell a timeout."""
 RATE_SHARE = 0.02
 
 EVERYTHING = """
