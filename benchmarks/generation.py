@@ -16,6 +16,7 @@ from motel_locust.engine.engine import Engine
 from motel_locust.otlp.allocator import keep_memory
 from motel_locust.otlp.bodies import BodyBuilder, encode_heads
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
+from motel_locust.otlp.resources import ServiceResources
 from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.topology.reading import read_topology
 
@@ -59,9 +60,7 @@ class Stream:
         topology = read_topology(str(source)).topology if isinstance(source, Path) else source
         self._engine = Engine(topology, seed=1, epoch_ns=EPOCH_NS, rate_per_s=RATE_PER_S)
         self._engine.join(0, 0)
-        self._heads = encode_heads(
-            {name: each.resource_attributes for name, each in topology.services.items()}, {}
-        )
+        self._heads = encode_heads(ServiceResources(topology, seed=1), {})
         self._encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder, max_body_bytes=body_bytes)
         self._body_bytes = body_bytes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ import numpy as np
 from motel_locust.engine.columns import Batch, Columns, Counts, LinkColumns
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.shapes import CIRCUIT_OPEN, QUEUE_FULL
+from motel_locust.engine.spans import order_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.draws import TraceIds
+    from motel_locust.engine.instances import Instances
     from motel_locust.engine.links import History
     from motel_locust.engine.shapes import ShapePlan
     from motel_locust.engine.spans import Spans, Traces, Walked
@@ -40,7 +42,8 @@ class Assembly:
 
     ``numbering`` tells, for operations with numbered texts, the most spans a trace can have of
     them; ``epoch_ns`` is the Unix time from which ticks count; with ``realtime`` a span is released
-    at its end, else at its trace's arrival.
+    at its end, else at its trace's arrival. ``instances`` are those of the services that have any,
+    by their names.
     """
 
     ids: TraceIds
@@ -48,6 +51,7 @@ class Assembly:
     epoch_ns: int
     realtime: bool
     limit: int
+    instances: Mapping[str, Instances] = field(default_factory=dict)
 
     def batch(
         self,
@@ -64,7 +68,10 @@ class Assembly:
         plans, columns = [], []
         for plan, spans in walk.spans(by_end=self.realtime):
             plans.append(plan)
-            columns.append(self._columns(plan, spans, traces, history))
+            resource = None
+            if plan.shape.service in self.instances:
+                spans, resource = self._by_resource(plan.shape.service, spans, traces, tick)
+            columns.append(self._columns(plan, spans, resource, traces, history))
             pause()
         edges, rows, trace_edges = self._parts(columns, tick)
         return Batch(
@@ -76,8 +83,31 @@ class Assembly:
             counts=_counts(traces, plans, columns, rows, trace_edges, limit=self.limit),
         )
 
+    def _by_resource(
+        self, service: str, spans: Spans, traces: Traces, tick: NDArray[np.int64]
+    ) -> tuple[Spans, NDArray[np.int64]]:
+        """Return *spans* of a *service*, those of one tick by their resources, and which these are.
+
+        The resources are int64[rows].
+        """
+        assert spans.entered is not None, "whoever has instances knows what they serve"
+        arrival_ns = traces.arrival_ns[spans.trace]
+        resource = self.instances[service].resources(spans.entered, arrival_ns)
+        leaves = tick[spans.trace]
+        if self.realtime:
+            leaves = (spans.end_ns - self.epoch_ns) // TICK_NS
+        key = resource - resource.min()
+        key += (leaves - leaves[0]) * (int(key.max()) + 1)
+        order = order_of(key)
+        return spans.some(order), resource[order]
+
     def _columns(
-        self, plan: ShapePlan, spans: Spans, traces: Traces, history: Mapping[str, History]
+        self,
+        plan: ShapePlan,
+        spans: Spans,
+        resource: NDArray[np.int64] | None,
+        traces: Traces,
+        history: Mapping[str, History],
     ) -> Columns:
         trace, span_id, number = spans.trace, spans.span_id, None
         if spans.ordinal is not None:
@@ -105,6 +135,7 @@ class Assembly:
             events=events,
             links=tuple(links),
             number=number,
+            resource=resource,
         )
 
     def _parts(
@@ -114,6 +145,7 @@ class Assembly:
         if not self.realtime:
             first = np.flatnonzero(np.diff(tick, prepend=-1))
             trace_edges = np.append(first, tick.size)
+            # Also right where rows of a part are not in order of traces: parts still are.
             rows = [each.trace.searchsorted(trace_edges) for each in columns]
             return tick[first], _matrix(rows, trace_edges.size), trace_edges
         ends = [(each.end_ns - self.epoch_ns) // TICK_NS for each in columns]

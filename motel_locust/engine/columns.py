@@ -141,6 +141,13 @@ class Shape:
     """Events that some rows have, each at a time of its own."""
     resource: str = ""
     """Which of the service's resources, where recorded spans tell several apart."""
+    edge: str = ""
+    """Who calls whom, where these are the caller's side of calls: ``web -> db.query``."""
+
+    @property
+    def ref(self) -> str:
+        """What the spans are counted under: their operation, or who calls whom."""
+        return self.edge or f"{self.service}.{self.name}"
 
     @property
     def owner(self) -> str:
@@ -202,11 +209,13 @@ class LinkColumns:
 class Columns:
     """The spans of one shape in one batch, in order of release: arrays of equal length.
 
-    trace      int64[rows]    index of the trace in the batch; ascending unless in real time
+    trace      int64[rows]    index of the trace in the batch; ascending unless in real time or
+                              where a service has instances: then it is by parts and resources
     span_id    uint64[rows]   little-endian bytes are the id's bytes; never 0
     parent_id  uint64[rows]   as ``span_id``; None where the shape has no parent
     start_ns   int64[rows]    Unix time
-    end_ns     int64[rows]    Unix time, not before ``start_ns``; ascending if in real time
+    end_ns     int64[rows]    Unix time, not before ``start_ns``; ascending if in real time, but
+                              for instances, where its ticks are
     failed     bool[rows]     True where the span's status is ERROR
     values     one column per attribute of the shape, None for a ``Constant``
     events     one tuple of columns per event of the shape, as ``values``
@@ -214,6 +223,9 @@ class Columns:
     number     int64[rows]    what numbered texts of the span, its metrics and logs carry; None
                               where none does
     own_events one per own event of the shape
+    resource   int64[rows]    which of the service's resources, see
+                              :mod:`~motel_locust.engine.instances`; those of one part and resource
+                              stand together. None where the shape's owner has them all
     """
 
     shape: Shape
@@ -228,6 +240,7 @@ class Columns:
     links: tuple[LinkColumns, ...] = ()
     number: NDArray[np.int64] | None = None
     own_events: tuple[EventColumns, ...] = ()
+    resource: NDArray[np.int64] | None = None
 
     def part(self, start: int, stop: int) -> Columns:
         """Return the rows from *start* to before *stop*: views, but for those of links."""
@@ -245,6 +258,7 @@ class Columns:
             links=tuple(links.part(start, stop) for links in self.links),
             number=None if self.number is None else self.number[rows],
             own_events=tuple(events.part(start, stop) for events in self.own_events),
+            resource=None if self.resource is None else self.resource[rows],
         )
 
 

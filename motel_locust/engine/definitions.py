@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from motel_locust.topology.quantities import NumberDistribution
 
 OPERATION_NAME: Final = "operation.name"
+WORKER: Final = "motel.worker"
 
 
-def definitions(topology: Topology, *, seed: int, worker: int) -> Iterator[MetricDefinition]:
+def definitions(
+    topology: Topology, *, seed: int, worker: int, shared: bool = False
+) -> Iterator[MetricDefinition]:
     """Yield the metrics of *topology* in file order, a service's before its operations'.
 
-    *seed* fixes what they draw; what is not drawn for a span differs from worker to worker.
+    *seed* fixes what they draw; what is not drawn for a span differs from worker to worker. Where
+    instances are *shared* with other processes, their points tell the worker, so that cumulative
+    sums are not taken for one another.
     """
     refs = linking.operations(topology)
     for service, model in topology.services.items():
@@ -44,6 +50,7 @@ def definitions(topology: Topology, *, seed: int, worker: int) -> Iterator[Metri
                     overrides=_overrides(topology, scope, metric) if reached else {},
                     seed=seed,
                     worker=worker,
+                    marks={WORKER: worker} if shared and model.instances is not None else {},
                 )
 
 
@@ -61,7 +68,7 @@ class MetricDefinition:
 
     ``operations`` are the names that its measurements may carry; ``operation`` is that of the
     operation whose metric it is, None where it is a service's. ``time_key`` is that of what it
-    records by time.
+    records by time; ``marks`` are attributes of all its points.
     """
 
     def __init__(
@@ -73,11 +80,19 @@ class MetricDefinition:
         overrides: Mapping[int, NumberDistribution],
         seed: int,
         worker: int,
+        marks: Mapping[str, Value],
     ) -> None:
         (self.service, self.operation), self.metric = place, metric
         self.operations, self._overrides = operations, overrides
         self._purpose = (seed, self.service, "metric", metric.name)
+        self._worker, self._marks = worker, marks
         self.time_key = self.key("time", worker)
+
+    def of_instance(self, index: int) -> MetricDefinition:
+        """Return the same metric of one of the service's instances."""
+        found = copy(self)
+        found.time_key = self.key("time", self._worker, "instance", index)
+        return found
 
     @property
     def by_time(self) -> bool:
@@ -120,6 +135,7 @@ class MetricDefinition:
             for each in compiled
             if isinstance(each.attribute, Constant) and not isinstance(each.attribute.value, tuple)
         }
+        fixed |= self._marks
         named = self.operation is not None or not self.by_time
         if not named or OPERATION_NAME in self.metric.attributes:
             return (tuple(fixed.items()),), drawing

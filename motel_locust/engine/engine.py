@@ -10,6 +10,7 @@ import numpy as np
 
 from motel_locust.engine import draws, scenarios
 from motel_locust.engine.assembly import NOTHING, Assembly
+from motel_locust.engine.instances import all_instances
 from motel_locust.engine.numbering import numbered
 from motel_locust.engine.plan import Plan
 from motel_locust.engine.schedule import TICK_NS, Schedule
@@ -113,7 +114,14 @@ class Engine:
         self._shapes = Shapes(topology, seed=self._seed)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._ids = draws.TraceIds(self._seed)
-        self._assembly = Assembly(self._ids, self._numbering(), epoch_ns, realtime, self._limit)
+        self._assembly = Assembly(
+            self._ids,
+            self._numbering(),
+            epoch_ns,
+            realtime,
+            self._limit,
+            all_instances(topology, seed=self._seed, origin_ns=self._origin_ns),
+        )
         self._latest: Mapping[str, Latest] = {}
         self._guarded = [ref for ref, each in self._plan(0).operations.items() if each.guarded]
         self._states: dict[str, State] = {ref: State() for ref in self._guarded}

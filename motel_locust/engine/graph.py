@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from motel_locust.engine import draws
+from motel_locust.engine.choices import Choice, ChoiceTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from motel_locust.engine.plan import CallPlan, OperationPlan, Plan
+    from motel_locust.engine.choices import Landing
+    from motel_locust.engine.plan import CallPlan, Node, OperationPlan, Plan
 
 # What a call wants of its caller, int8.
 NOTHING: Final = 0
@@ -33,7 +35,9 @@ NO_CURVE: Final = -1
 class Graph:
     """What can be reached from a plan's roots.
 
-    nodes           the nodes, roots first
+    nodes           all that spans are made at
+    choices         tell which node it is, where several are possible; see `ChoiceTable`
+    root            int64[roots]     the place of each, as in there
     mean_ns         int64[nodes]     0 for a node with a curve, and so is the deviation
     deviation_ns    float64[nodes]
     curves_ns       float64[...]     those of the nodes that have one, joined; see `draws.curve`
@@ -42,9 +46,12 @@ class Graph:
     error_key       uint64[nodes]    likewise where no chance decides
     error_below     uint64[nodes]    below it an error is drawn; 0 if never
     breaks          bool[nodes]      whether every span breaks
+    limit_ns        int64[nodes]     how long a span can be, FOR_EVER if as long as it takes
     parallel        bool[nodes]
     first, calls    int64[nodes]     the node's entries: the first, and how many
-    target          int64[entries]   the node called
+    target          int64[entries]   the place called; those of further attempts come after it where
+                                     ``counted`` is set
+    counted         bool[entries]
     key             uint64[entries]  of the spans that the call makes
     gate_key        uint64[entries]  of no meaning where ``gated`` is not set
     gate_below      uint64[entries]
@@ -54,23 +61,44 @@ class Graph:
     timeout_ns      int64[entries]   FOR_EVER for none
     backoff_ns      int64[entries]
     awaited         bool[entries]
+    stays           bool[entries]    whether the caller's instance serves the call
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self.nodes = [root.node for root in plan.roots]
-        index = {node: number for number, node in enumerate(self.nodes)}
+        self.nodes: list[Node] = []
+        choices: list[Choice] = []
+        places: dict[Landing, int] = {}
+
+        def place(landing: Landing) -> int:
+            if landing not in places:
+                if isinstance(landing, Choice):
+                    places[landing] = ~len(choices)
+                    choices.append(landing)
+                    for option in landing.options:
+                        place(option)
+                else:
+                    places[landing] = len(self.nodes)
+                    self.nodes.append(landing)
+            return places[landing]
+
+        self.root = np.array([place(root.landing) for root in plan.roots], np.int64)
         target: list[int] = []
+        counted: list[bool] = []
         for node in self.nodes:  # grows meanwhile
-            for callee in node.callees:
-                if callee not in index:
-                    index[callee] = len(self.nodes)
-                    self.nodes.append(callee)
-                target.append(index[callee])
+            for index, callee in enumerate(node.callees):
+                target.append(place(callee))
+                attempts = node.attempts(index)
+                counted.append(len(attempts) > 1)
+                for each in attempts:
+                    place(each)
+        self.choices = ChoiceTable(choices, places)
         self._tabulate_nodes([node.operation for node in self.nodes])
         owners = [node.operation for node in self.nodes for _ in node.operation.calls]
         entries = [call for node in self.nodes for call in node.operation.calls]
         self.target = np.array(target, np.int64)
+        self.counted = np.array(counted, np.bool_)
+        self.any_counted = bool(self.counted.any())
         self._tabulate_entries(owners, entries)
         self._preceding: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
@@ -87,12 +115,16 @@ class Graph:
         self.error_key = _keys((each, each.error_word) for each in operations)
         self.error_below = np.array([draws.threshold(max(rate, 0.0)) for rate in rates], np.uint64)
         self.breaks = np.array([rate >= 1 for rate in rates])
+        limits = [FOR_EVER if each.limit_ns is None else each.limit_ns for each in operations]
+        self.limit_ns = np.array(limits, np.int64)
+        self.any_limits = bool((self.limit_ns < FOR_EVER).any())
         self.parallel = np.array([each.parallel for each in operations])
         self.calls = np.array([len(each.calls) for each in operations], np.int64)
         self.first = self.calls.cumsum() - self.calls
         self.all_vary = bool((self.deviation_ns > 0).all())
         self.any_varies = bool((self.deviation_ns > 0).any())
         self.any_fails = bool(self.error_below.any())
+        self.any_served = any(each.served for each in operations)
 
     def _tabulate_entries(self, owners: list[OperationPlan], calls: list[CallPlan]) -> None:
         pairs = list(zip(owners, calls, strict=True))
@@ -108,6 +140,7 @@ class Graph:
         self.timeout_ns = np.array(timeouts, np.int64)
         self.backoff_ns = np.array([call.backoff_ns for call in calls], np.int64)
         self.awaited = np.array([call.awaited for call in calls], np.bool_)
+        self.stays = np.array([call.stays for call in calls], np.bool_)
         self.any_gated = bool(self.gated.any())
         self.any_wants = bool(self.wants.any())
         self.any_counts = bool((self.count != 1).any())

@@ -104,6 +104,11 @@ class Instrument:
         """How many measurements have found no series of their own."""
         return self._overflowed + self._overflowing()
 
+    @property
+    def going_on(self) -> bool:
+        """Whether it counts spans that have begun and not ended."""
+        return bool(self._active.any())
+
     def record(self, operation: str, spans: Released, active: Active) -> None:
         """Record *spans* of *operation*, which have ended; their traces met *active* scenarios."""
         if self.definition.counts_active:

@@ -16,7 +16,7 @@ from motel_locust.engine.released import join
 from motel_locust.engine.schedule import TICK_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -56,7 +56,9 @@ class Intervals:
 
 
 class Intake:
-    """The spans of *operation* and the *instruments* that record them.
+    """The spans of *operation* and the *instruments* that record them, by resource.
+
+    *counting* tells whether any of these counts the spans that are going on.
 
     Attributes:
         rows: spans that wait to be handed to the instruments.
@@ -64,25 +66,35 @@ class Intake:
     """
 
     def __init__(
-        self, operation: str, instruments: Sequence[Instrument], intervals: Intervals
+        self,
+        operation: str,
+        instruments: Callable[[int | None], Sequence[Instrument]],
+        intervals: Intervals,
+        *,
+        counting: bool,
     ) -> None:
         self._operation, self._intervals = operation, intervals
-        self._instruments = instruments
-        self._counting = [each for each in instruments if each.definition.counts_active]
+        self._instruments, self._counting = instruments, counting
         self._waiting: defaultdict[Active, list[Released]] = defaultdict(list)
         self._later: defaultdict[int, list[tuple[Active, Released]]] = defaultdict(list)
-        self._begun: Counter[int] = Counter()
+        self._begun: Counter[tuple[int, int | None]] = Counter()
         self.rows = self._parts = self.latest_ns = 0
 
-    def begin(self, start_ns: NDArray[np.int64]) -> None:
-        """Count spans as going on from *start_ns*, int64[rows], on."""
+    def begin(self, start_ns: NDArray[np.int64], resource: NDArray[np.int64] | None = None) -> None:
+        """Count spans as going on from *start_ns* on, with their *resource*: int64[rows] both."""
         if not self._counting or not start_ns.size:
             return
-        if start_ns.max() < self._intervals.stop_ns:
-            self._begun[self._intervals.current] += start_ns.size
+        if resource is not None:
+            which = np.stack((self._intervals.of(start_ns), resource))
+            pairs, spans = np.unique(which, axis=1, return_counts=True)
+            found = map(tuple, pairs.T.tolist())
+            self._begun.update(dict(zip(found, spans.tolist(), strict=True)))
+        elif start_ns.max() < self._intervals.stop_ns:
+            self._begun[self._intervals.current, None] += start_ns.size
         else:
-            found, spans = np.unique(self._intervals.of(start_ns), return_counts=True)
-            self._begun.update(dict(zip(found.tolist(), spans.tolist(), strict=True)))
+            intervals, spans = np.unique(self._intervals.of(start_ns), return_counts=True)
+            for interval, count in zip(intervals.tolist(), spans.tolist(), strict=True):
+                self._begun[interval, None] += count
 
     def add(self, spans: Released, active: Active) -> None:
         """Record *spans*, whose traces met the scenarios *active*, each in the interval it ends."""
@@ -114,15 +126,19 @@ class Intake:
     def close(self, *, final: bool) -> None:
         """Hand over all that belongs to the current interval; everything if *final*."""
         self.settle()
-        last = max((*self._later, *self._begun, 0)) if final else self._intervals.current
-        for number in sorted(each for each in self._begun if each <= last):
-            begun = self._begun.pop(number)
-            for instrument in self._counting:
-                instrument.begin(self._operation, begun)
+        last = self._intervals.current
+        if final:
+            last = max((*self._later, *(interval for interval, _ in self._begun), 0))
+        for key in [each for each in self._begun if each[0] <= last]:
+            begun = self._begun.pop(key)
+            for instrument in self._instruments(key[1]):
+                if instrument.definition.counts_active:
+                    instrument.begin(self._operation, begun)
         for number in sorted(each for each in self._later if each <= last):
             for active, spans in self._later.pop(number):
                 self._record(spans, active)
 
     def _record(self, spans: Released, active: Active) -> None:
-        for instrument in self._instruments:
-            instrument.record(self._operation, spans, active)
+        for resource, found in spans.by_resource():
+            for instrument in self._instruments(resource):
+                instrument.record(self._operation, found, active)

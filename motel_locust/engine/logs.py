@@ -103,6 +103,8 @@ class Logs:
         if self._realtime:
             tick = (time_ns - self._epoch_ns) // TICK_NS
             order = tick.argsort(kind="stable")
+            if spans.resource is not None:
+                order = np.lexsort((spans.resource[rows], tick))
             rows = order if isinstance(rows, slice) else rows[order]
             time_ns, edges = time_ns[order], tick[order]
         elif not isinstance(rows, slice):
@@ -119,6 +121,7 @@ class Logs:
             observed_ns=observed_ns,
             values=values,
             shown=shown,
+            resource=None if spans.resource is None else spans.resource[rows],
         )
         return written, edges
 
@@ -130,6 +133,8 @@ class Logs:
         return self._found[key][1]
 
     def _applying(self, shape: Shape, active: Active) -> Iterator[Template]:
+        if shape.edge:
+            return
         owner = self._topology.services[shape.service]
         ref = f"{shape.service}.{shape.name}"
         overrides = self._overrides(shape.service, active)

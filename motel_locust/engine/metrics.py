@@ -6,7 +6,6 @@ sums are of whole numbers, choices are by hashes, so batches leave no trace.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,8 @@ import numpy as np
 from motel_locust.engine import draws, scenarios
 from motel_locust.engine.definitions import definitions
 from motel_locust.engine.engine import carry_on
-from motel_locust.engine.gauges import Gauges
+from motel_locust.engine.ensembles import Ensembles
+from motel_locust.engine.instances import all_instances
 from motel_locust.engine.instruments import Instrument
 from motel_locust.engine.intake import Intake, Intervals
 from motel_locust.engine.points import MetricPoints, PointColumns
@@ -24,9 +24,11 @@ from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.series import MOST_SERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from motel_locust.engine.columns import Batch
+    from motel_locust.engine.definitions import MetricDefinition
+    from motel_locust.engine.ensembles import Ensemble
     from motel_locust.engine.points import Temporality
     from motel_locust.engine.scenarios import Active
     from motel_locust.topology.model import Topology
@@ -51,6 +53,7 @@ class Metrics:
         time_offset_ns: added to all times of points, as to those of spans.
         exemplars: whether points show spans that were measured.
         most_series: the series that one instrument may have; those beyond share one.
+        shared: whether other processes run the same instances of services.
     """
 
     def __init__(
@@ -67,20 +70,20 @@ class Metrics:
         time_offset_ns: int = 0,
         exemplars: bool = True,
         most_series: int = MOST_SERIES,
+        shared: bool = False,
     ) -> None:
         self._topology, self._realtime = topology, realtime
         self._origin_ns = epoch_ns + time_offset_ns
         self._intervals = Intervals(interval_ns, origin_ns=self._origin_ns)
         self._boundaries = scenarios.boundaries(topology)
-        found = list(definitions(topology, seed=draws.key(seed, name), worker=worker))
-        self._gauges = Gauges([each for each in found if each.metric.type == "gauge"])
-        self._instruments = [
-            Instrument(each, temporality=temporality, exemplars=exemplars, most_series=most_series)
-            for each in found
-            if each.metric.type != "gauge"
-        ]
+        self._temporality, self._exemplars = temporality, exemplars
+        self._most_series = most_series
+        seed = draws.key(seed, name)
+        found = list(definitions(topology, seed=seed, worker=worker, shared=shared))
         self._order = {(each.service, each.metric.name): place for place, each in enumerate(found)}
-        self._intakes = self._taken_in()
+        instances = all_instances(topology, seed=seed, origin_ns=self._origin_ns)
+        self._ensembles = Ensembles(found, instances, self._instrument, origin_ns=self._origin_ns)
+        self._intakes = self._taken_in(found)
         self._start_ns = self._last_ns = self._origin_ns
         self._sampled_ns = 0
         self._fresh = True
@@ -107,15 +110,15 @@ class Metrics:
         starts, stops = batch.rows[:, first].tolist(), batch.rows[:, stop].tolist()
         for columns, start, end in zip(batch.columns, starts, stops, strict=True):
             intake = self._intakes.get((columns.shape.service, columns.shape.name))
-            if intake is None:
+            if intake is None or columns.shape.edge:
                 continue
             spans = Released.of(batch, columns, slice(start, end))
             if not self._realtime:
-                intake.begin(spans.start_ns)
+                intake.begin(spans.start_ns, spans.resource)
             elif first == 0:
                 # A trace that has begun goes on to its end, so its spans begin whether or not
                 # they have been let out by then.
-                intake.begin(columns.start_ns)
+                intake.begin(columns.start_ns, columns.resource)
             if spans.rows:
                 self._waiting -= intake.rows
                 intake.add(spans, active)
@@ -142,10 +145,7 @@ class Metrics:
         time_ns = max(self._origin_ns + at_ns, self._last_ns)
         if final:
             time_ns = max([time_ns, *(each.latest_ns for each in self._intakes.values())])
-        found = self._gauges.collect(
-            at_ns, scenarios.active(self._topology, at_ns), time_ns=time_ns
-        )
-        found += self._collected(time_ns, pause)
+        found = self._collected(at_ns, time_ns, pause)
         found.sort(key=lambda each: self._order[each.shape.service, each.shape.name])
         self._last_ns, self._fresh = time_ns, False
         self._intervals.enter(at_ns)
@@ -164,23 +164,45 @@ class Metrics:
 
     def overflowed(self) -> dict[str, int]:
         """Return how many measurements had no series of their own, by ``service: metric``."""
+        return self._ensembles.overflowed()
+
+    def _taken_in(self, found: Sequence[MetricDefinition]) -> dict[tuple[str, str], Intake]:
+        """Return the intakes of all operations whose spans are recorded, by service and name."""
+        recorded = {
+            (each.service, operation): False
+            for each in found
+            if not each.by_time
+            for operation in each.operations
+        }
+        for each in found:
+            if each.counts_active:
+                recorded |= dict.fromkeys([(each.service, name) for name in each.operations], True)
         return {
-            f"{each.shape.service}: {each.shape.name}": each.overflowed
-            for each in self._instruments
-            if each.overflowed
+            place: Intake(
+                place[1], self._recording(*place), self._intervals, counting=counts_active
+            )
+            for place, counts_active in recorded.items()
         }
 
-    def _taken_in(self) -> dict[tuple[str, str], Intake]:
-        """Return the intakes of all operations whose spans are recorded, by service and name."""
-        recording = defaultdict(list)
-        for instrument in self._instruments:
-            definition = instrument.definition
-            for operation in () if definition.by_time else definition.operations:
-                recording[definition.service, operation].append(instrument)
-        return {
-            (service, operation): Intake(operation, instruments, self._intervals)
-            for (service, operation), instruments in recording.items()
-        }
+    def _recording(
+        self, service: str, operation: str
+    ) -> Callable[[int | None], Sequence[Instrument]]:
+        """Return what finds the instruments of an operation, given the resource."""
+
+        def instruments(resource: int | None) -> Sequence[Instrument]:
+            ensemble = self._ensembles.of(service, resource)
+            ensemble.used = True
+            return ensemble.recording(service, operation)
+
+        return instruments
+
+    def _instrument(self, definition: MetricDefinition) -> Instrument:
+        return Instrument(
+            definition,
+            temporality=self._temporality,
+            exemplars=self._exemplars,
+            most_series=self._most_series,
+        )
 
     def _settle(self, pause: Callable[[], object]) -> None:
         for intake in self._intakes.values():
@@ -188,11 +210,32 @@ class Metrics:
             pause()
         self._waiting = 0
 
-    def _collected(self, time_ns: int, pause: Callable[[], object]) -> Iterator[PointColumns]:
+    def _collected(
+        self, at_ns: int, time_ns: int, pause: Callable[[], object]
+    ) -> list[PointColumns]:
+        """Return the points of all ensembles, and let those be gone whose resources are."""
+        active, now_ns = scenarios.active(self._topology, at_ns), self._origin_ns + at_ns
+        found: list[PointColumns] = []
+        for ensemble in self._ensembles.all():
+            living = ensemble.end_ns > now_ns
+            if living:
+                found += self._ensembles.told(
+                    ensemble, ensemble.gauges.collect(at_ns, active, time_ns=time_ns)
+                )
+            if living or ensemble.used or ensemble.busy:
+                found += self._ensembles.told(ensemble, self._counted(ensemble, time_ns, pause))
+            else:
+                self._ensembles.dismiss(ensemble, time_ns)
+            ensemble.used = False
+        return found
+
+    def _counted(
+        self, ensemble: Ensemble, time_ns: int, pause: Callable[[], object]
+    ) -> Iterator[PointColumns]:
         """Yield the points of all instruments that have recorded anything."""
-        for instrument in self._instruments:
+        for instrument in ensemble.instruments:
             delta = instrument.shape.temporality == "delta"
-            start_ns = self._last_ns if delta else self._start_ns
+            start_ns = max(self._last_ns if delta else self._start_ns, ensemble.begin_ns)
             points = instrument.collect(start_ns=start_ns, time_ns=time_ns)
             if points is not None:
                 yield points
@@ -200,18 +243,25 @@ class Metrics:
 
     def _sample(self, at_ns: int, pause: Callable[[], object]) -> None:
         """Record by time what is due up to *at_ns*, itself included."""
-        for instrument in self._instruments:
-            every_ns = instrument.definition.metric.interval
-            if every_ns is None:
-                continue
-            # The n-th sample is due at n * every_ns; a scenario's first one at its start or after.
-            first, stop = self._sampled_ns // every_ns + 1, at_ns // every_ns + 1
-            changes = {-(-boundary // every_ns) for boundary in self._boundaries.tolist()}
-            cuts = [each for each in sorted(changes) if first < each < stop]
-            for begin, end in pairwise([first, *cuts, stop]):
-                active = scenarios.active(self._topology, begin * every_ns)
-                for number in range(begin, end, _SAMPLES_TOGETHER):
-                    upto = min(number + _SAMPLES_TOGETHER, end)
-                    instrument.sample(np.arange(number, upto), active)
-                    pause()
-        self._sampled_ns = max(self._sampled_ns, at_ns)
+        origin_ns, sampled_ns = self._origin_ns, max(self._sampled_ns, at_ns)
+        self._ensembles.enlist(origin_ns + self._sampled_ns, origin_ns + sampled_ns)
+        for ensemble in self._ensembles.all():
+            begin_ns, end_ns = ensemble.begin_ns - origin_ns, ensemble.end_ns - origin_ns
+            for instrument in ensemble.instruments:
+                every_ns = instrument.definition.metric.interval
+                if every_ns is None:
+                    continue
+                # The n-th sample is due at n * every_ns; a scenario's first one at its start or
+                # after.
+                first = max(self._sampled_ns // every_ns + 1, -(-begin_ns // every_ns))
+                stop = min(at_ns, end_ns - 1) // every_ns + 1
+                changes = {-(-boundary // every_ns) for boundary in self._boundaries.tolist()}
+                cuts = [each for each in sorted(changes) if first < each < stop]
+                for begin, end in pairwise([first, *cuts, stop]):
+                    active = scenarios.active(self._topology, begin * every_ns)
+                    for number in range(begin, end, _SAMPLES_TOGETHER):
+                        upto = min(number + _SAMPLES_TOGETHER, end)
+                        instrument.sample(np.arange(number, upto), active)
+                        ensemble.used = True
+                        pause()
+        self._sampled_ns = sampled_ns

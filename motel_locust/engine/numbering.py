@@ -10,7 +10,14 @@ from motel_locust.topology.model import Sequence
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from motel_locust.topology.model import Generator, Operation, Service, Topology
+    from motel_locust.topology.model import (
+        Generator,
+        Operation,
+        Service,
+        Topology,
+        Variant,
+        VariantOverride,
+    )
 
 
 def numbered(topology: Topology) -> frozenset[str]:
@@ -27,7 +34,7 @@ def numbered(topology: Topology) -> frozenset[str]:
         ref
         for scenario in topology.scenarios
         for ref, override in scenario.override.items()
-        if _any_sequence([override.attributes])
+        if _any_sequence([override.attributes, *_each(override.variants)])
     }
     return frozenset(own | overridden | numbered_signals(topology))
 
@@ -57,9 +64,16 @@ def numbered_signals(topology: Topology) -> frozenset[str]:
 def _on_spans(operation: Operation) -> list[Mapping[str, Generator]]:
     return [
         operation.attributes,
+        *_each(operation.variants),
         *(event.attributes for event in operation.events),
         *(link.attributes for link in operation.links),
     ]
+
+
+def _each(
+    variants: Mapping[str, Variant] | Mapping[str, VariantOverride],
+) -> list[Mapping[str, Generator]]:
+    return [variant.attributes for variant in variants.values()]
 
 
 def _on_signals(model: Service | Operation) -> list[Mapping[str, Generator]]:

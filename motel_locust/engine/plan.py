@@ -1,8 +1,10 @@
 """A topology compiled for one set of active scenarios: a graph of nodes, and trees of call sites.
 
 A *node* is an operation reached in one way, as far as its spans show it: a root or not, of one
-kind, with one baggage. A *site* is one place in the unrolled tree: a node reached by one call,
-repetition and attempt from another site. Nodes and sites are made when they are first asked for.
+kind, with one baggage, in one variant, on an instance that differs or any other. Where a request
+may reach several nodes, a *choice* stands for them. A *site* is one place in the unrolled tree:
+what is reached by one call, repetition and attempt from another site. All of them are made when
+they are first asked for.
 """
 
 from __future__ import annotations
@@ -14,28 +16,36 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from motel_locust.engine import draws, scenarios
+from motel_locust.engine import draws, instances, scenarios
+from motel_locust.engine.choices import Choice
 from motel_locust.engine.columns import Kind
 from motel_locust.engine.graph import Graph
+from motel_locust.engine.pairs import pair
 from motel_locust.engine.shapes import Reached
 from motel_locust.engine.state import guarded
 from motel_locust.topology import linking
+from motel_locust.topology.model import Operation
 from motel_locust.topology.percentiles import PercentileDistribution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
+    from motel_locust.engine.choices import Landing
+    from motel_locust.engine.pairs import Client
     from motel_locust.engine.scenarios import Effective
     from motel_locust.engine.shapes import ShapePlan, Shapes
-    from motel_locust.topology.model import Call, Operation, Topology
+    from motel_locust.topology.model import Call, Topology
 
 # From here on the walk in waves is at least as fast as the one site by site, which makes some 40
 # array operations a site; the first, some hundred a generation, and more for every span.
 SITES_OF_A_NODE: Final = 4
 MANY_SITES: Final = 250
 SITES_OF_A_GENERATION: Final = 4
+
+ANY_OTHER: Final = -1
+"""In place of the index of an instance: any of those that do not differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,8 @@ class CallPlan:
     backoff_ns: int
     awaited: bool
     producer: bool
+    stays: bool
+    """Whether the caller's instance serves it."""
 
     @property
     def attempts(self) -> int:
@@ -76,17 +88,30 @@ class CallPlan:
 
 
 class OperationPlan:
-    """What a visit needs to know of an operation.
+    """What a visit needs to know of an operation, or of one of its variants, or on an instance.
 
-    ``keys`` uint64[purposes, 1] gives a span its words: row ``duration_word``, row ``error_word``
-    and the calls' gates; what needs no draw has no row.
+    ``keys`` uint64[purposes, 1] gives a span its words: first the ``gates`` of the calls, which are
+    the same for all of these, then rows ``duration_word`` and ``error_word``; what needs no draw
+    has none. ``beside`` are the operations that the same instances serve, itself among them; none
+    where the service has no instances. ``client`` tells the caller's side of a call, which has the
+    service and name of the calling operation.
     """
 
     def __init__(
-        self, ref: str, place: tuple[str, str], model: Operation, effective: Effective, *, seed: int
+        self,
+        ref: str,
+        place: tuple[str, str],
+        model: Operation,
+        effective: Effective,
+        *,
+        seed: int,
+        beside: Collection[str],
+        client: Client | None = None,
     ) -> None:
         self.ref, (self.service, self.name) = ref, place
-        self.model, self.effective = model, effective
+        self.model, self.effective, self.client = model, effective, client
+        self.limit_ns = effective.limit_ns
+        self.served = bool(beside)
         self.guarded = guarded(model)
         self.linked = tuple(link.ref for link in model.links)
         self.parallel = model.call_style == "parallel"
@@ -104,24 +129,34 @@ class OperationPlan:
             keys.append(draws.key(seed, self.service, self.name, *purpose))
             return len(keys) - 1
 
-        pressure = model.backpressure
-        may_rise = pressure is not None and pressure.error_rate_add > 0
-        varies = self.deviation_ns > 0 or self.curve_ns is not None
-        self.duration_word = word("duration") if varies else None
-        self.error_word = word("error") if 0 < self.error_rate < 1 or may_rise else None
         self.root_key = draws.key(seed, self.service, self.name, "root")
         self.calls = tuple(
             self._compile_call(
                 draws.key(seed, self.service, self.name, "callee", name),
                 call,
                 None if call.probability == 1 else word("call", name),
+                stays=call.target in beside,
             )
             for name, call in effective.calls
         )
+        self.gates = len(keys)
+        pressure = model.backpressure
+        may_rise = pressure is not None and pressure.error_rate_add > 0
+        varies = self.deviation_ns > 0 or self.curve_ns is not None
+        self.duration_word = word("duration") if varies else None
+        self.error_word = word("error") if 0 < self.error_rate < 1 or may_rise else None
+        self.variants = {
+            each.name: OperationPlan(ref, place, model, each.effective, seed=seed, beside=beside)
+            for each in effective.variants
+        }
+        self.on_instances = {
+            index: OperationPlan(ref, place, model, each, seed=seed, beside=beside)
+            for index, each in effective.on_instances.items()
+        }
         self.keys: NDArray[np.uint64] = np.array(keys, np.uint64)[:, np.newaxis]
 
     @staticmethod
-    def _compile_call(key: int, call: Call, gate: int | None) -> CallPlan:
+    def _compile_call(key: int, call: Call, gate: int | None, *, stays: bool) -> CallPlan:
         return CallPlan(
             key=key,
             target=call.target,
@@ -134,11 +169,17 @@ class OperationPlan:
             backoff_ns=call.retry_backoff,
             awaited=not call.detached,
             producer=call.producer,
+            stays=stays,
         )
 
 
 class Node:
-    """An operation, reached in one way; ``baggage`` is what its spans see."""
+    """An operation, reached in one way.
+
+    ``baggage`` is what its spans see, ``instance`` the index of the one that serves them, as far as
+    that makes a difference. For the caller's side of a call each attempt is a way of its own, as
+    its spans tell which it is.
+    """
 
     def __init__(
         self,
@@ -148,22 +189,54 @@ class Node:
         kind: Kind,
         has_parent: bool,
         baggage: Mapping[str, str],
+        instance: int | None,
+        attempt: int = 0,
     ) -> None:
-        self.operation, self.baggage = operation, baggage
-        self._plan = plan
+        self.operation, self.baggage, self.instance = operation, baggage, instance
+        self._plan, self._attempt = plan, attempt
         self._reached = Reached(operation.service, operation.name, kind, has_parent, plan.labels)
 
     @cached_property
-    def callees(self) -> tuple[Node, ...]:
+    def callees(self) -> tuple[Landing, ...]:
         """What each entry of the operation's calls reaches."""
         return tuple(
-            self._plan.node(
-                call.target, kind=self._kind_of(call), has_parent=True, baggage=self.baggage
+            self._plan.reach(
+                call.target,
+                kind=self._kind_of(call),
+                has_parent=True,
+                baggage=self.baggage,
+                instance=self.instance if call.stays else None,
             )
             for call in self.operation.calls
         )
 
+    def nth(self, call: int, attempt: int) -> Landing:
+        """Return what attempt *attempt* of call *call* reaches."""
+        landing, entry = self.callees[call], self.operation.calls[call]
+        if landing.operation.client is None or not attempt:
+            return landing
+        return self._plan.reach(
+            entry.target,
+            kind=self._kind_of(entry),
+            has_parent=True,
+            baggage=self.baggage,
+            instance=self.instance if entry.stays else None,
+            attempt=attempt,
+        )
+
+    def attempts(self, call: int) -> tuple[Landing, ...]:
+        """Return what all attempts of call *call* reach, one for all where they are alike."""
+        retries = self.operation.calls[call].retries
+        different = self.callees[call].operation.client is not None
+        return tuple(self.nth(call, attempt) for attempt in range(1 + retries * different))
+
     def _kind_of(self, call: CallPlan) -> Kind:
+        if self._plan.paired:
+            client = self._plan.operations[call.target].client
+            if client is not None:
+                return client.kind
+            client = self.operation.client
+            return Kind.INTERNAL if client is None else client.peer_kind
         if call.target in self._plan.servers:
             return Kind.SERVER
         if call.producer:
@@ -176,6 +249,11 @@ class Node:
     @cached_property
     def shape(self) -> ShapePlan:
         """The shape of an admitted request here."""
+        client = self.operation.client
+        if client is not None:
+            return self._plan.shapes.calling(
+                self._reached, client, attempt=self._attempt, baggage=self.baggage
+            )
         effective = self.operation.effective
         return self._plan.shapes.admitted(self._reached, effective, baggage=self.baggage)
 
@@ -187,32 +265,38 @@ class Node:
 class Site:
     """One place in the unrolled tree.
 
-    ``key`` makes, with the ids of the calling spans, those of the spans here.
+    ``key`` makes, with the ids of the calling spans, those of the spans here. ``landing`` is what
+    they reach, and ``operation`` the one of it, as far as it is the same whatever is chosen there.
     """
 
     def __init__(
         self,
         plan: Plan,
-        node: Node,
+        landing: Landing,
         *,
         key: int,
         caller: Site | None = None,
         before: tuple[int, int] = (0, 0),
     ) -> None:
-        self.node, self.operation = node, node.operation
+        self.landing, self.operation = landing, landing.operation
         self.key = np.uint64(key)
         self._plan, self._caller, self._before = plan, caller, before
-        self._children: dict[tuple[int, int], Site] = {}
+        self._children: dict[tuple[Landing, int, int], Site] = {}
 
-    def child(self, call: int, repeat: int, attempt: int) -> Site:
-        """Return the site that attempt *attempt* of repetition *repeat* of call *call* reaches."""
+    def child(self, node: Node, call: int, repeat: int, attempt: int) -> Site:
+        """Return the site that attempt *attempt* of repetition *repeat* of call *call* reaches.
+
+        From *node*, which is what requests reached here; from several that call the same, it is
+        the same site.
+        """
         entry = self.operation.calls[call]
         where = call, repeat * (1 + entry.retries) + attempt
-        found = self._children.get(where)
+        reached = node.nth(call, attempt)
+        found = self._children.get((reached, *where))
         if found is None:
-            found = self._children[where] = Site(
+            found = self._children[reached, *where] = Site(
                 self._plan,
-                self.node.callees[call],
+                reached,
                 key=draws.nth(entry.key, where[1]),
                 caller=self,
                 before=where,
@@ -249,25 +333,51 @@ class Plan:
         names = tuple(topology.scenarios[index].name for index in active)
         self.labels = names if label_scenarios else None
         self.servers = frozenset(linking.roots(topology))
+        self.paired = topology.spans == "paired"
+        places = linking.operations(topology)
+        single = {ref: scenarios.effective(topology, ref, active) for ref in places}
+        effective, clients = pair(topology, single)
+        places |= {ref: client.place for ref, client in clients.items()}
+        beside: dict[str, set[str]] = {name: set() for name in topology.services}
+        for ref, (service, _) in places.items():
+            if topology.services[service].instances is not None:
+                beside[service].add(ref)
         self.operations = {
             ref: OperationPlan(
                 ref,
-                place,
-                topology.services[place[0]].operations[place[1]],
-                scenarios.effective(topology, ref, active),
+                places[ref],
+                topology.services[places[ref][0]].operations[places[ref][1]],
+                each,
                 seed=seed,
+                beside=beside[places[ref][0]],
             )
-            for ref, place in linking.operations(topology).items()
+            for ref, each in effective.items()
+            if ref not in clients
         }
+        for ref, client in clients.items():
+            self.operations[ref] = OperationPlan(
+                ref,
+                client.place,
+                Operation(duration=effective[ref].duration),
+                effective[ref],
+                seed=seed,
+                beside=beside[client.place[0]],
+                client=client,
+            )
         self.linked = frozenset(ref for each in self.operations.values() for ref in each.linked)
         self._callees_first = self._sorted()
         self._nodes: dict[tuple[object, ...], Node] = {}
+        self._choices: dict[tuple[Landing, ...], Choice] = {}
+        self._instances = {name: each.instances for name, each in topology.services.items()}
+        self._differing: dict[str, set[int]] = {name: set() for name in topology.services}
+        for each in self.operations.values():
+            self._differing[each.service] |= each.on_instances.keys()
         self._spans_of: dict[str, dict[str, int]] = {}
         weights = scenarios.roots(topology, active)
         self.roots = tuple(
             Site(
                 self,
-                self.node(ref, kind=Kind.SERVER, has_parent=False, baggage={}),
+                self.reach(ref, kind=Kind.SERVER, has_parent=False, baggage={}),
                 key=self.operations[ref].root_key,
             )
             for ref in weights
@@ -275,17 +385,93 @@ class Plan:
         self._root_bounds = draws.bounds(list(weights.values()))
         self._root_purpose = np.uint64(draws.key(seed, "root"))
 
-    def node(self, ref: str, *, kind: Kind, has_parent: bool, baggage: Mapping[str, str]) -> Node:
-        """Return the node of operation *ref*, reached so from a span that sees *baggage*."""
-        operation = self.operations[ref]
-        visible: dict[str, str] = {}
-        if ref in self._showing:
-            visible |= baggage
-            visible |= self.shapes.declared_baggage(operation.service, operation.name)
-        key = (ref, kind, has_parent, tuple(visible.items()))
+    def reach(
+        self,
+        ref: str,
+        *,
+        kind: Kind,
+        has_parent: bool,
+        baggage: Mapping[str, str],
+        instance: int | None = None,
+        attempt: int = 0,
+    ) -> Landing:
+        """Return what a request to operation *ref* reaches, made so by a span that sees *baggage*.
+
+        One of the operation's variants, if any fits; where instances of its service differ, on the
+        *instance* that serves it already, or else on any.
+        """
+        operation, reached = self.operations[ref], (kind, has_parent)
+        if operation.client is not None:
+            return self._node(operation, reached, baggage, instance, attempt)
+        model, differing = self._instances[operation.service], self._differing[operation.service]
+        if model is None or not differing or instance is not None:
+            return self._land(operation, reached, baggage, instance)
+        # Before, on and after each that differs; in between all are alike.
+        places = {0, *differing, *(index + 1 for index in differing)}
+        first, *others = sorted(place for place in places if place < model.count)
+        options = tuple(
+            self._land(operation, reached, baggage, index if index in differing else ANY_OTHER)
+            for index in (first, *others)
+        )
+        key = instances.purpose(self.seed, operation.service)
+        edges = instances.bounds(model)[np.array(others, np.int64) - 1]
+        return self._choice(key, edges, options)
+
+    def _land(
+        self,
+        plain: OperationPlan,
+        reached: tuple[Kind, bool],
+        baggage: Mapping[str, str],
+        instance: int | None,
+    ) -> Landing:
+        """Return what a request to *plain* reaches on *instance*."""
+        fitting = plain.effective.fitting(baggage)
+        seen = {**baggage, **self.shapes.declared_baggage(plain.service, plain.name)}
+        if not fitting:
+            return self._node(plain, reached, seen, instance)
+        nodes = tuple(
+            self._node(plain.variants[each.name], reached, {**seen, **each.baggage}, instance)
+            for each in fitting
+        )
+        key = draws.key(self.seed, plain.service, plain.name, "variant")
+        edges = draws.bounds([each.weight for each in fitting])
+        return self._choice(np.uint64(key), edges, nodes)
+
+    def _choice(
+        self, key: np.uint64, edges: NDArray[np.uint64], options: tuple[Landing, ...]
+    ) -> Landing:
+        """Return the choice between *options*, the same one each time."""
+        if len(options) == 1:
+            return options[0]
+        if options not in self._choices:
+            self._choices[options] = Choice(key, edges, options)
+        return self._choices[options]
+
+    def _node(
+        self,
+        operation: OperationPlan,
+        reached: tuple[Kind, bool],
+        baggage: Mapping[str, str],
+        instance: int | None,
+        attempt: int = 0,
+    ) -> Node:
+        """Return the node whose spans see what *baggage* holds, as far as anybody can tell."""
+        wanted = self._wanted[operation.ref]
+        if wanted is not None:
+            baggage = {key: baggage[key] for key in sorted(wanted & baggage.keys())}
+        if instance is not None:
+            operation = operation.on_instances.get(instance, operation)
+        key = (operation, *reached, tuple(baggage.items()), instance, attempt)
         if key not in self._nodes:
+            kind, has_parent = reached
             self._nodes[key] = Node(
-                self, operation, kind=kind, has_parent=has_parent, baggage=visible
+                self,
+                operation,
+                kind=kind,
+                has_parent=has_parent,
+                baggage=baggage,
+                instance=instance,
+                attempt=attempt,
             )
         return self._nodes[key]
 
@@ -295,18 +481,26 @@ class Plan:
         return draws.draw_choices(words, self._root_bounds)
 
     @cached_property
-    def _showing(self) -> frozenset[str]:
-        """The operations from which a span can be reached that shows its baggage.
+    def _wanted(self) -> dict[str, frozenset[str] | None]:
+        """The baggage that spans of each operation need to know of; None for all of it.
 
-        Nobody could see what the others carry, and it would only make nodes.
+        What they or spans below show, or variants below ask for. Nobody could see what else they
+        carry, and it would only make nodes.
         """
-        found: set[str] = set()
+        found: dict[str, frozenset[str] | None] = {}
         for ref in self._callees_first:
             operation = self.operations[ref]
-            shows = self.shapes.shows_baggage(operation.service, operation.name)
-            if shows or any(call.target in found for call in operation.calls):
-                found.add(ref)
-        return frozenset(found)
+            below = [found[call.target] for call in operation.calls]
+            if None in below or self.shapes.shows_baggage(operation.service, operation.name):
+                found[ref] = None
+                continue
+            asked = (
+                each.when
+                for call in operation.calls
+                for each in self.operations[call.target].effective.variants
+            )
+            found[ref] = frozenset().union(*asked, *(each for each in below if each is not None))
+        return found
 
     @cached_property
     def largest(self) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from motel_locust.engine.instances import owner_of
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -124,6 +126,8 @@ class PointColumns:
     time_ns      Unix time of the collection
     buckets      of either histogram, else None
     exemplars    None where there is none
+    resource     which of the service's resources, see :mod:`~motel_locust.engine.instances`; None
+                 where it has one
     """
 
     shape: MetricShape
@@ -133,6 +137,13 @@ class PointColumns:
     time_ns: int
     buckets: Buckets | ExponentialBuckets | None = None
     exemplars: Exemplars | None = None
+    resource: int | None = None
+
+    @property
+    def owner(self) -> str:
+        """The resource, or the service where it has only one."""
+        service = self.shape.service
+        return service if self.resource is None else owner_of(service, self.resource)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -72,6 +72,7 @@ class LogColumns:
     observed_ns  int64[rows]    Unix time
     values       one column per attribute of the shape, None for a ``Constant``
     shown        one column for each of what differs in the body, in its order
+    resource     int64[rows]    as that of the span's columns
     """
 
     shape: LogShape
@@ -81,6 +82,7 @@ class LogColumns:
     observed_ns: NDArray[np.int64]
     values: tuple[ValueColumn, ...]
     shown: tuple[ValueColumn, ...]
+    resource: NDArray[np.int64] | None = None
 
     def part(self, start: int, stop: int) -> LogColumns:
         """Return the rows from *start* to before *stop*: views."""
@@ -93,6 +95,7 @@ class LogColumns:
             observed_ns=self.observed_ns[rows],
             values=value_parts(self.values, start, stop),
             shown=value_parts(self.shown, start, stop),
+            resource=None if self.resource is None else self.resource[rows],
         )
 
 

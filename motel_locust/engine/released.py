@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from motel_locust.engine.spans import order_of
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +38,7 @@ class Released:
     failed             bool[rows]
     span_id            uint64[rows]
     number             int64[rows]   what numbered texts carry; None where none does
+    resource           int64[rows]   which of the service's; None where it has one
     sources            the trace ids, of some rows after the other: looking up the few that are
                        wanted costs less than gathering all
     """
@@ -45,6 +48,7 @@ class Released:
     failed: NDArray[np.bool_]
     span_id: NDArray[np.uint64]
     number: NDArray[np.int64] | None
+    resource: NDArray[np.int64] | None
     sources: tuple[TraceIds, ...]
 
     @classmethod
@@ -57,6 +61,7 @@ class Released:
             columns.failed[rows],
             columns.span_id[rows],
             None if columns.number is None else columns.number[rows],
+            None if columns.resource is None else columns.resource[rows],
             (TraceIds(trace.size, trace, batch.trace_id),),
         )
 
@@ -74,8 +79,36 @@ class Released:
             self.failed[rows],
             self.span_id[rows],
             None if self.number is None else self.number[rows],
+            None if self.resource is None else self.resource[rows],
             (TraceIds(rows.size, np.arange(rows.size), trace_id),),
         )
+
+    def by_resource(self) -> Iterator[tuple[int | None, Released]]:
+        """Yield those of each resource, with it: views of one copy."""
+        if self.resource is None:
+            yield None, self
+            return
+        ordered = self.some(order_of(self.resource - self.resource.min()))
+        assert ordered.resource is not None
+        (source,) = ordered.sources
+        starts = np.flatnonzero(np.diff(ordered.resource, prepend=-1))
+        numbers = ordered.resource[starts].tolist()
+        for number, start, stop in zip(
+            numbers, starts.tolist(), [*starts[1:].tolist(), ordered.rows], strict=True
+        ):
+            rows = slice(start, stop)
+            yield (
+                number,
+                Released(
+                    ordered.start_ns[rows],
+                    ordered.end_ns[rows],
+                    ordered.failed[rows],
+                    ordered.span_id[rows],
+                    None if ordered.number is None else ordered.number[rows],
+                    None,
+                    (TraceIds(stop - start, source.trace[rows], source.trace_id),),
+                ),
+            )
 
     def trace_ids(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
         """Return the trace ids at *rows*: V16[rows]."""
@@ -98,11 +131,13 @@ def join(parts: Sequence[Released]) -> Released:
         sources += [TraceIds(stop + each.stop, each.trace, each.trace_id) for each in part.sources]
         stop += part.rows
     numbers = [part.number for part in parts if part.number is not None]
+    resources = [part.resource for part in parts if part.resource is not None]
     return Released(
         np.concatenate([part.start_ns for part in parts]),
         np.concatenate([part.end_ns for part in parts]),
         np.concatenate([part.failed for part in parts]),
         np.concatenate([part.span_id for part in parts]),
         np.concatenate(numbers) if numbers else None,
+        np.concatenate(resources) if resources else None,
         tuple(sources),
     )

@@ -45,9 +45,12 @@ class Rows(Table):
     settled    bool
     first      int64   its first request
     requests   int64   how many it has
+    entered    uint64  with which span its request entered the service; of no meaning where no
+                       service has instances
     """
 
     __slots__ = (
+        "entered",
         "failed",
         "first",
         "node",
@@ -67,7 +70,7 @@ class Rows(Table):
         integers = np.empty((9, capacity), np.int64)
         self.node, self.trace, self.request, self.place, self.start_ns = integers[:5]
         self.own_ns, self.took_ns, self.first, self.requests = integers[5:]
-        self.span_id = np.empty(capacity, np.uint64)
+        self.span_id, self.entered = np.empty((2, capacity), np.uint64)
         self.failed, self.settled = np.empty((2, capacity), np.bool_)
 
 

@@ -7,19 +7,30 @@ values; no model is ever changed by it, so nothing outlives its scenario's windo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
 from motel_locust.topology import linking
+from motel_locust.topology.variants import fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from motel_locust.topology.model import Call, Generator, Operation, Topology, Traffic
+    from motel_locust.topology.model import (
+        Call,
+        Generator,
+        InstanceOverride,
+        Operation,
+        Topology,
+        Traffic,
+        Variant,
+        VariantOverride,
+    )
     from motel_locust.topology.percentiles import PercentileDistribution
     from motel_locust.topology.quantities import DurationDistribution
 
@@ -57,13 +68,48 @@ class Effective:
     Each attribute and call comes with a name that stays the same whatever else is active, so that
     a scenario moves no draw but those of what it changes: ``c2`` for the operation's own third
     call, ``s1.web.home.c0`` for the first one that scenario 1 adds to it; ``o`` for an attribute
-    as the operation defines it, ``s1`` as scenario 1 does.
+    as the operation defines it, ``s1`` as scenario 1 does; ``v.eu`` as its variant ``eu`` defines
+    it, ``s1.v.eu`` as scenario 1 does for that variant.
     """
 
     duration: DurationDistribution | PercentileDistribution
     error_rate: float
     attributes: Mapping[str, tuple[str, Generator]]
     calls: tuple[tuple[str, Call], ...]
+    limit_ns: int | None = None
+    """A span that takes longer ends then, and fails; None for no limit."""
+    variant: str | None = None
+    """The name of the variant that does so; None for the plain operation."""
+    variants: tuple[Variation, ...] = ()
+    """Of the plain operation, the variants that may be chosen in its place."""
+    on_instances: Mapping[int, Effective] = field(default_factory=dict)
+    """What it does where a scenario has something to say of the instance, by the index of that."""
+
+    def fitting(self, baggage: Mapping[str, str]) -> list[Variation]:
+        """Return between which variants chance decides for a request that brings *baggage*.
+
+        There may be none: then it meets the plain operation.
+        """
+        return fitting(self.variants, baggage)
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """A variant of an operation under a set of scenarios.
+
+    Attributes:
+        name: What it is called.
+        weight: How often it is chosen, relative to the others; above 0.
+        when: The baggage that a request must bring.
+        baggage: What it adds to the baggage of its spans and all below.
+        effective: What the operation then does.
+    """
+
+    name: str
+    weight: float
+    when: Mapping[str, str]
+    baggage: Mapping[str, str]
+    effective: Effective
 
 
 def effective(topology: Topology, ref: str, scenarios: Active) -> Effective:
@@ -91,7 +137,73 @@ def effective(topology: Topology, ref: str, scenarios: Active) -> Effective:
         for index, call in enumerate(operation.calls)
         if call.target not in removed
     ]
-    return Effective(duration, error_rate, attributes, (*own, *added))
+    found = Effective(duration, error_rate, attributes, (*own, *added))
+    if operation.variants:
+        found = replace(found, variants=tuple(_variations(topology, ref, scenarios, found)))
+    ill = _ill(topology, ref, scenarios)
+    return _on_instances(found, ill) if ill else found
+
+
+def _ill(topology: Topology, ref: str, scenarios: Active) -> dict[int, list[InstanceOverride]]:
+    """Return what scenarios change in some instances for *ref*, by the index of the instance.
+
+    What is said of the operation comes after what is said of its service.
+    """
+    found: defaultdict[int, list[InstanceOverride]] = defaultdict(list)
+    service, _ = _place(topology, ref)
+    for scenario in scenarios:
+        overrides = topology.scenarios[scenario].override
+        for key in (service, ref):
+            if key in overrides:
+                for number, change in overrides[key].instances.items():
+                    found[number - 1].append(change)
+    return dict(found)
+
+
+def _on_instances(of: Effective, ill: Mapping[int, Sequence[InstanceOverride]]) -> Effective:
+    """Return *of* and its variants with what differs on some instances."""
+    on_instances = {}
+    for index, changes in ill.items():
+        there = replace(of, variants=())
+        for change in changes:
+            there = replace(
+                there,
+                duration=change.duration or there.duration,
+                error_rate=there.error_rate if change.error_rate is None else change.error_rate,
+            )
+        on_instances[index] = there
+    variants = tuple(
+        replace(each, effective=_on_instances(each.effective, ill)) for each in of.variants
+    )
+    return replace(of, variants=variants, on_instances=on_instances)
+
+
+def _variations(
+    topology: Topology, ref: str, scenarios: Active, plain: Effective
+) -> Iterator[Variation]:
+    """Yield the variants of *ref* that may be chosen; *plain* has what they leave to it."""
+    for name, variant in _operation(topology, ref).variants.items():
+        weight, made = variant.weight, _over(plain, variant, f"v.{name}")
+        for scenario in scenarios:
+            override = topology.scenarios[scenario].override.get(ref)
+            change = override.variants.get(name) if override else None
+            if change is not None:
+                weight = weight if change.weight is None else change.weight
+                made = _over(made, change, f"s{scenario}.v.{name}")
+        if weight > 0:
+            made = replace(made, variant=name)
+            yield Variation(name, weight, variant.when, variant.baggage, made)
+
+
+def _over(under: Effective, change: Variant | VariantOverride, where: str) -> Effective:
+    """Return *under* with what *change* sets; *where* names the attributes of that place."""
+    attributes = {key: (where, each) for key, each in change.attributes.items()}
+    return replace(
+        under,
+        duration=under.duration if change.duration is None else change.duration,
+        error_rate=under.error_rate if change.error_rate is None else change.error_rate,
+        attributes={**under.attributes, **attributes},
+    )
 
 
 def traffic(topology: Topology, scenarios: Active) -> Traffic:
@@ -116,11 +228,16 @@ def roots(topology: Topology, scenarios: Active) -> dict[str, float]:
 
 
 def _operation(topology: Topology, ref: str) -> Operation:
+    service, name = _place(topology, ref)
+    return topology.services[service].operations[name]
+
+
+def _place(topology: Topology, ref: str) -> tuple[str, str]:
+    """Return the service and the name of the operation *ref*."""
     # Any dot may be the one between the two names; refs are unique, so one of them fits.
     dots = [place for place, letter in enumerate(ref) if letter == "."]
-    named = [(topology.services.get(ref[:dot]), ref[dot + 1 :]) for dot in dots]
     return next(
-        service.operations[name]
-        for service, name in named
-        if service and name in service.operations
+        (ref[:dot], ref[dot + 1 :])
+        for dot in dots
+        if (service := topology.services.get(ref[:dot])) and ref[dot + 1 :] in service.operations
     )

@@ -18,6 +18,8 @@ from motel_locust.engine.values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from motel_locust.engine.columns import Value
+    from motel_locust.engine.pairs import Client
     from motel_locust.engine.scenarios import Effective
     from motel_locust.topology.model import Generator, Operation, Service, Topology
 
@@ -86,7 +88,7 @@ class Shapes:
         """Return the shape of an admitted request; *baggage* is what the span sees."""
         shown = baggage if self.shows_baggage(reached.service, reached.operation) else {}
         definitions = tuple((name, where) for name, (where, _) in effective.attributes.items())
-        made = (reached, tuple(shown.items()), definitions)
+        made = (reached, effective.variant, tuple(shown.items()), definitions)
         if made not in self._made:
             self._made[made] = self._admitted(reached, effective, shown)
         return self._made[made]
@@ -117,6 +119,43 @@ class Shapes:
             )
         return self._made[made]
 
+    def calling(
+        self, reached: Reached, client: Client, *, attempt: int, baggage: Mapping[str, str]
+    ) -> ShapePlan:
+        """Return the shape of the caller's side of a call; attempts count from 0.
+
+        *reached* and *baggage* are the calling operation's, but for the kind.
+        """
+        shown = baggage if self.shows_baggage(reached.service, reached.operation) else {}
+        made = (reached, client.edge, client.resend_count, attempt, tuple(shown.items()))
+        if made not in self._made:
+            self._made[made] = self._calling(reached, client, attempt, shown)
+        return self._made[made]
+
+    def _calling(
+        self, reached: Reached, client: Client, attempt: int, shown: Mapping[str, str]
+    ) -> ShapePlan:
+        owner, _ = self._models(reached.service, reached.operation)
+        service, name = client.peer
+        merged = {each.attribute.key: each for each in _synthetic(reached)}
+        constants: dict[str, Value] = {**owner.attributes, "service.peer.name": service}
+        if reached.kind is Kind.CLIENT:
+            constants["server.address"] = service
+        if attempt:
+            constants[client.resend_count] = attempt
+        constants |= {f"baggage.{key}": value for key, value in shown.items()}
+        merged |= {key: compile_constant(key, value) for key, value in constants.items()}
+        drawing = Drawing(list(merged.values()))
+        shape = Shape(
+            reached.service,
+            name,
+            reached.kind,
+            reached.has_parent,
+            drawing.attributes,
+            edge=client.edge,
+        )
+        return ShapePlan(shape, drawing)
+
     def _models(self, service: str, operation: str) -> tuple[Service, Operation]:
         owner = self._topology.services[service]
         return owner, owner.operations[operation]
@@ -127,7 +166,10 @@ class Shapes:
         owner, own = self._models(reached.service, reached.operation)
         place = (self._seed, reached.service, reached.operation)
         # What loses is never drawn; later wins.
-        merged = {each.attribute.key: each for each in _synthetic(reached)}
+        synthetic = _synthetic(reached)
+        if effective.variant is not None:
+            synthetic.append(compile_constant("synth.variant", effective.variant))
+        merged = {each.attribute.key: each for each in synthetic}
         merged |= {key: compile_constant(key, value) for key, value in owner.attributes.items()}
         merged |= {
             key: compile_generator(

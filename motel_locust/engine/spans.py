@@ -49,6 +49,8 @@ class Spans(NamedTuple):
                                              trace where all calls occur; None if none is numbered
     local                     per link of the operation, uint64[rows], the latest span in the same
                               trace, 0 for none
+    entered                   uint64[rows]   ids of the spans with which requests entered the
+                                             service; None where it has no instances
     """
 
     trace: NDArray[np.int64]
@@ -59,6 +61,20 @@ class Spans(NamedTuple):
     failed: NDArray[np.bool_]
     ordinal: NDArray[np.int64] | None
     local: tuple[NDArray[np.uint64], ...] = ()
+    entered: NDArray[np.uint64] | None = None
+
+    def some(self, rows: NDArray[np.int64]) -> Spans:
+        """Return those at *rows*, in their order, without what they entered with."""
+        return Spans(
+            trace=self.trace[rows],
+            span_id=self.span_id[rows],
+            parent_id=None if self.parent_id is None else self.parent_id[rows],
+            start_ns=self.start_ns[rows],
+            end_ns=self.end_ns[rows],
+            failed=self.failed[rows],
+            ordinal=None if self.ordinal is None else self.ordinal[rows],
+            local=tuple(each[rows] for each in self.local),
+        )
 
 
 class Walked(Protocol):

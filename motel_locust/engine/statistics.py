@@ -144,7 +144,7 @@ class Outgoing:
     def __init__(self, batch: Batch) -> None:
         self._columns = [
             (
-                f"{each.shape.service}.{each.shape.name}",
+                each.shape.ref,
                 (each.end_ns - each.start_ns).astype(np.float32),
                 each.failed,
             )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from motel_locust.engine import draws, state
+from motel_locust.engine.choices import Choice
 from motel_locust.engine.links import LinkTable
 from motel_locust.engine.shapes import CIRCUIT_OPEN, QUEUE_FULL
 from motel_locust.engine.spans import Spans, join, order_of
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from motel_locust.engine.plan import OperationPlan, Plan, Site
+    from motel_locust.engine.choices import Landing
+    from motel_locust.engine.plan import Node, OperationPlan, Plan, Site
     from motel_locust.engine.shapes import ShapePlan
     from motel_locust.engine.spans import Traces
     from motel_locust.engine.state import Tick
@@ -41,17 +43,21 @@ REASONS: Final = {state.CIRCUIT_OPEN: CIRCUIT_OPEN, state.QUEUE_FULL: QUEUE_FULL
 class Requests(NamedTuple):
     """What arrives at one site: the traces, when each request starts, and the calling spans.
 
-    Roots have none.
+    Roots have none. ``entered`` are the ids of the spans with which requests entered the service,
+    where it has instances; they are not known before the request has an id, but if the caller's
+    instances serve it.
     """
 
     rows: Rows
     start_ns: NDArray[np.int64]
     parent_id: NDArray[np.uint64] | None
+    entered: NDArray[np.uint64] | None = None
 
-    def some(self, these: NDArray[np.int64]) -> Requests:
+    def some(self, these: Rows) -> Requests:
         """Return the requests at the positions *these*."""
         parents = None if self.parent_id is None else self.parent_id[these]
-        return Requests(_take(self.rows, these), self.start_ns[these], parents)
+        entered = None if self.entered is None else self.entered[these]
+        return Requests(_take(self.rows, these), self.start_ns[these], parents, entered)
 
 
 class Outcome(NamedTuple):
@@ -60,9 +66,26 @@ class Outcome(NamedTuple):
     end_ns: NDArray[np.int64]
     failed: NDArray[np.bool_]
 
+    def some(self, these: NDArray[np.int64]) -> Outcome:
+        """Return the outcome of the requests at the positions *these*."""
+        return Outcome(self.end_ns[these], self.failed[these])
+
+
+class Own(NamedTuple):
+    """What becomes of spans by themselves.
+
+    took_ns  how long their operation works, int64[rows], or the same for all
+    broken   bool[rows]             whether they fail by themselves
+    gates    uint64[gates, rows]    the words that decide on calls
+    """
+
+    took_ns: NDArray[np.int64] | np.int64
+    broken: NDArray[np.bool_]
+    gates: NDArray[np.uint64]
+
 
 class Visit(NamedTuple):
-    """The spans of one site, one per request.
+    """The spans of one site that are of one shape, one per request.
 
     ``local`` holds, per link of the operation, the latest span in the same trace, 0 for none.
     """
@@ -80,7 +103,7 @@ class Walk:
     ticks       the guarded operations' state in this tick; they take time since ``origin_ns``
     pause       called after every visit, so that a long walk can let others have a turn
 
-    What chance decides about the course of a trace is in four methods whose names begin with
+    What chance decides about the course of a trace is in five methods whose names begin with
     ``decide``; whoever explores traces may decide otherwise there.
     """
 
@@ -126,6 +149,7 @@ class Walk:
             elif len(visits) > 1:
                 order = order_of(trace)
             parents = [each for visit in visits if (each := visit.requests.parent_id) is not None]
+            entered = [each for visit in visits if (each := visit.requests.entered) is not None]
             yield (
                 shape,
                 Spans(
@@ -140,12 +164,20 @@ class Walk:
                         join([visit.local[index] for visit in visits])[order]
                         for index in range(len(shape.links))
                     ),
+                    entered=join(entered)[order] if entered else None,
                 ),
             )
 
     def decide_roots(self, trace_key: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return which of the plan's roots each trace begins at: int64[traces]."""
         return self._plan.choose_roots(trace_key)
+
+    def decide_choices(
+        self, choice: Choice, rows: Rows, drawn: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return which option of *choice* requests are for; *rows* are their traces."""
+        del choice, rows
+        return drawn
 
     def decide_errors(
         self, operation: OperationPlan, rows: Rows, drawn: NDArray[np.bool_]
@@ -206,6 +238,8 @@ class Walk:
         if callers is None:
             callers = self._traces.trace_key[requests.rows]
         span_id = draws.draw_ids(site.key, callers)
+        if site.operation.served and requests.entered is None:
+            requests = requests._replace(entered=span_id)
         if not site.operation.guarded:
             return self._span(site, requests, span_id)
         tick = self._ticks[site.operation.ref]
@@ -220,9 +254,9 @@ class Walk:
                 admitted = self._admitted(site, some, span_id[these])
                 outcome.end_ns[these], outcome.failed[these] = admitted
             else:
-                rejected = Outcome(outcome.end_ns[these], outcome.failed[these])
-                visit = Visit(site, some, span_id[these], rejected, ())
-                self._visits.setdefault(site.node.rejection(REASONS[code]), []).append(visit)
+                visit = Visit(site, some, span_id[these], outcome.some(these), ())
+                shape = site.landing.rejection(REASONS[code])
+                self._visits.setdefault(shape, []).append(visit)
         return outcome
 
     def _admitted(self, site: Site, requests: Requests, span_id: NDArray[np.uint64]) -> Outcome:
@@ -241,64 +275,134 @@ class Walk:
         local = self.links.local(operation.linked, requests.rows)
         if operation.ref in self._plan.linked:
             self.links.start(operation.ref, requests.rows, span_id)
-        keys = operation.keys
-        words = draws.draw_words(keys, span_id) if keys.size else keys
-        own_ns, drawn = self._own(operation, words, span_id.size)
-        broken = self.decide_errors(operation, requests.rows, drawn)
-        cursor = begin = requests.start_ns + (own_ns >> 1)
-        failed = broken
-        for index in range(len(operation.calls)):
-            calling = Requests(requests.rows, begin if operation.parallel else cursor, span_id)
-            outcome = self._call(site, index, calling, words, broken)
+        if isinstance(site.landing, Choice):
+            return self._chosen(site, site.landing, requests, span_id, local)
+        own = self._own(site.landing.operation, requests.rows, span_id)
+        outcome = self._calls(site, site.landing, requests, span_id, own)
+        self._keep(site.landing, Visit(site, requests, span_id, outcome, local))
+        return outcome
+
+    def _chosen(
+        self,
+        site: Site,
+        choice: Choice,
+        requests: Requests,
+        span_id: NDArray[np.uint64],
+        local: tuple[NDArray[np.uint64], ...],
+    ) -> Outcome:
+        """Make the spans of *site* where each request reaches one of several nodes.
+
+        Those that call the same go on together: else the visits would multiply with every choice
+        on the way down.
+        """
+        landed = list(self._landed(choice, requests.rows, span_id, np.arange(span_id.size)))
+        rows = span_id.size
+        took_ns, broken = np.empty(rows, np.int64), np.empty(rows, np.bool_)
+        gates = np.empty((site.operation.gates, rows), np.uint64)
+        together: dict[tuple[Landing, ...], list[tuple[Node, NDArray[np.int64]]]] = {}
+        for node, these in landed:
+            drawn = self._own(node.operation, _take(requests.rows, these), span_id[these])
+            took_ns[these], broken[these], gates[:, these] = drawn
+            together.setdefault(node.callees, []).append((node, these))
+        outcome = Outcome(np.empty(rows, np.int64), np.empty(rows, np.bool_))
+        for parts in together.values():
+            chosen = ALL if len(together) == 1 else _merged([each for _, each in parts])
+            own = Own(took_ns[chosen], broken[chosen], gates[:, chosen])
+            some, ids = requests.some(chosen), span_id[chosen]
+            called = self._calls(site, parts[0][0], some, ids, own)
+            outcome.end_ns[chosen], outcome.failed[chosen] = called
+        for node, these in landed:
+            found = tuple(each[these] for each in local)
+            some, ids = requests.some(these), span_id[these]
+            self._keep(node, Visit(site, some, ids, outcome.some(these), found))
+        return outcome
+
+    def _landed(
+        self,
+        landing: Landing,
+        rows: Rows,
+        span_id: NDArray[np.uint64],
+        these: NDArray[np.int64],
+    ) -> Iterator[tuple[Node, NDArray[np.int64]]]:
+        """Yield which of the requests at the positions *these* reach which node."""
+        if not isinstance(landing, Choice):
+            yield landing, these
+            return
+        drawn = landing.choose(span_id[these])
+        option = self.decide_choices(landing, _take(rows, these), drawn)
+        for index, each in enumerate(landing.options):
+            some = (option == index).nonzero()[0]
+            if some.size:
+                yield from self._landed(each, rows, span_id, these[some])
+
+    def _calls(
+        self, site: Site, node: Node, requests: Requests, span_id: NDArray[np.uint64], own: Own
+    ) -> Outcome:
+        """Make the calls of *node*'s spans at *site*, and return when these end."""
+        operation = node.operation
+        cursor = begin = requests.start_ns + (own.took_ns >> 1)
+        failed = own.broken
+        for index, call in enumerate(operation.calls):
+            start_ns = begin if operation.parallel else cursor
+            entered = requests.entered if call.stays else None
+            calling = Requests(requests.rows, start_ns, span_id, entered)
+            outcome = self._call(site, node, index, calling, own)
             if outcome is not None:
                 cursor = np.maximum(cursor, outcome.end_ns)
                 failed = failed | outcome.failed
-        outcome = Outcome(cursor + (own_ns - (own_ns >> 1)), failed)
-        visit = Visit(site, requests, span_id, outcome, local)
-        self._visits.setdefault(site.node.shape, []).append(visit)
-        self._pause()
-        return outcome
+        outcome = Outcome(cursor + (own.took_ns - (own.took_ns >> 1)), failed)
+        if operation.limit_ns is None:
+            return outcome
+        return self._in_time(outcome, requests, operation.limit_ns)
 
-    def _own(
-        self, operation: OperationPlan, words: NDArray[np.uint64], rows: int
-    ) -> tuple[NDArray[np.int64] | np.int64, NDArray[np.bool_]]:
-        """Return the operation's own time, in ns, and which rows break on their own."""
+    def _keep(self, node: Node, visit: Visit) -> None:
+        self._visits.setdefault(node.shape, []).append(visit)
+        self._pause()
+
+    def _own(self, operation: OperationPlan, rows: Rows, span_id: NDArray[np.uint64]) -> Own:
+        """Draw what becomes of the spans of *operation* by themselves."""
+        keys = operation.keys
+        words = draws.draw_words(keys, span_id) if keys.size else keys
         factor, error_rate = 1.0, operation.error_rate
         if operation.guarded:
             tick = self._ticks[operation.ref]
             factor = tick.duration_factor
             error_rate = min(error_rate + tick.error_add, 1.0)
-        own = _own_ns(operation, words, factor)
+        took_ns = _own_ns(operation, words, factor)
         if error_rate <= 0:
-            return own, np.zeros(rows, np.bool_)
-        if error_rate >= 1 or operation.error_word is None:
-            return own, np.ones(rows, np.bool_)
-        return own, words[operation.error_word] < draws.threshold(error_rate)
+            drawn = np.zeros(span_id.size, np.bool_)
+        elif error_rate >= 1 or operation.error_word is None:
+            drawn = np.ones(span_id.size, np.bool_)
+        else:
+            drawn = words[operation.error_word] < draws.threshold(error_rate)
+        broken = self.decide_errors(operation, rows, drawn)
+        return Own(took_ns, broken, words[: operation.gates])
 
     def _call(
         self,
         site: Site,
+        node: Node,
         index: int,
         callers: Requests,
-        words: NDArray[np.uint64],
-        broken: NDArray[np.bool_],
+        own: Own,
     ) -> Outcome | None:
-        """Make one call of *site* for those of *callers* that make it.
+        """Make one call of *node* at *site* for those of *callers* that make it.
 
         *callers* are what a call made by all of them would send: when it would start, and the
         calling spans. Returns when the callers go on and whose call failed; None where nobody
         waits.
         """
-        call = site.operation.calls[index]
+        call = node.operation.calls[index]
         if call.plain:
-            return self._visit(site.child(index, 0, 0), callers)
+            return self._visit(site.child(node, index, 0, 0), callers)
+        broken = own.broken
         live = np.arange(broken.size)
         if call.wants_error is not None:
             live = live[broken == call.wants_error]
         if call.gate is not None:
-            drawn = words[call.gate][live] < call.below
+            drawn = own.gates[call.gate][live] < call.below
             rows = _take(callers.rows, live)
-            live = live[self.decide_calls(site.operation, index, rows, drawn)]
+            live = live[self.decide_calls(node.operation, index, rows, drawn)]
         outcome = Outcome(callers.start_ns.copy(), np.zeros(broken.size, np.bool_))
         for repeat in range(call.count if live.size else 0):
             calling = callers.some(live)
@@ -307,38 +411,45 @@ class Walk:
                 self._traces.cut[calling.rows] += call.count - repeat
                 break
             if not call.awaited:
-                self._visit(site.child(index, repeat, 0), calling)
+                self._visit(site.child(node, index, repeat, 0), calling)
                 continue
-            if not site.operation.parallel:
+            if not node.operation.parallel:
                 calling = calling._replace(start_ns=outcome.end_ns[live])
-            end_ns, failed = self._attempts(site, index, repeat, calling)
+            end_ns, failed = self._attempts(site, node, index, repeat, calling)
             outcome.end_ns[live] = np.maximum(outcome.end_ns[live], end_ns)
             outcome.failed[live] |= failed
         return outcome if call.awaited else None
 
-    def _attempts(self, site: Site, index: int, repeat: int, calling: Requests) -> Outcome:
+    def _attempts(
+        self, site: Site, node: Node, index: int, repeat: int, calling: Requests
+    ) -> Outcome:
         """Try one repetition of a call until it succeeds or the attempts are used up."""
-        call = site.operation.calls[index]
+        call = node.operation.calls[index]
         outcome = Outcome(calling.start_ns.copy(), np.zeros(calling.start_ns.size, np.bool_))
         todo = np.arange(calling.start_ns.size)
         for attempt in range(1 + call.retries):
             if attempt:
                 self._traces.retries[calling.rows] += 1
-            end_ns, failed = self._visit(site.child(index, repeat, attempt), calling)
+            found = self._visit(site.child(node, index, repeat, attempt), calling)
             if call.timeout_ns is not None:
-                latest_ns = calling.start_ns + call.timeout_ns
-                late = end_ns > latest_ns
-                self._traces.timeouts[_take(calling.rows, late.nonzero()[0])] += 1
-                end_ns, failed = np.minimum(end_ns, latest_ns), failed | late
+                found = self._in_time(found, calling, call.timeout_ns)
+            end_ns, failed = found
             outcome.end_ns[todo], outcome.failed[todo] = end_ns, failed
             if attempt == call.retries:
                 break
-            again = self.decide_retries(site.operation, index, calling.rows, failed).nonzero()[0]
+            again = self.decide_retries(node.operation, index, calling.rows, failed).nonzero()[0]
             if not again.size:
                 break
             todo = todo[again]
             calling = calling.some(again)._replace(start_ns=end_ns[again] + call.backoff_ns)
         return outcome
+
+    def _in_time(self, outcome: Outcome, requests: Requests, timeout_ns: int) -> Outcome:
+        """Return the *outcome* of *requests* for who waits no longer than *timeout_ns*."""
+        latest_ns = requests.start_ns + timeout_ns
+        late = outcome.end_ns > latest_ns
+        self._traces.timeouts[_take(requests.rows, late.nonzero()[0])] += 1
+        return Outcome(np.minimum(outcome.end_ns, latest_ns), outcome.failed | late)
 
     def _all_full(self, rows: Rows) -> bool:
         return self._used is not None and bool((self._used[rows] >= self._limit).all())
@@ -349,6 +460,12 @@ def _take(rows: Rows, some: Rows) -> Rows:
     if isinstance(rows, slice):
         return some
     return rows if isinstance(some, slice) else rows[some]
+
+
+def _merged(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return all positions of *parts*, each of them ascending, in order."""
+    # A stable sort looks for runs and merges them.
+    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
 
 
 def _ordinals(visits: Sequence[Visit]) -> NDArray[np.int64]:

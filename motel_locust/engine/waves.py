@@ -108,6 +108,7 @@ class WaveWalk:
         callers = requests.caller[rows.request[order]] if requests.size else order
         self._pause()
         parent_id = rows.span_id[callers]  # of no meaning for roots
+        entered = rows.entered[order] if self._graph.any_served else None
         self._pause()
         stops = np.bincount(shape, minlength=len(shapes)).cumsum().tolist()
         for each, start, stop in zip(shapes, [0, *stops], stops, strict=False):
@@ -122,6 +123,7 @@ class WaveWalk:
                     end_ns=end_ns[these],
                     failed=failed[these],
                     ordinal=self._ordinals(order[these]) if each.numbered else None,
+                    entered=None if entered is None else entered[these],
                 ),
             )
 
@@ -134,9 +136,12 @@ class WaveWalk:
         keys = np.array([each.key for each in plan.roots], np.uint64)
         rows = self._rows
         new = rows.add(root.size)
-        rows.node[new] = root  # as the first nodes are the roots
         rows.trace[new] = np.arange(root.size)
         rows.span_id[new] = draws.draw_ids(keys[root], traces.trace_key)
+        graph = self._graph
+        if graph.any_served:
+            rows.entered[new] = rows.span_id[new]
+        rows.node[new] = graph.choices.land(graph.root[root], rows.span_id[new])
         rows.place[new] = rows.request[new] = 0
         self._generations.append(_Generation())
         self._generations[0].new = new, self._live(new)
@@ -172,10 +177,15 @@ class WaveWalk:
         entry, caller, place = requests.entry[these], requests.caller[these], requests.place[these]
         new = rows.add(request.size)
         self._blocks.append(new)
-        rows.node[new] = graph.target[entry]
         rows.trace[new] = rows.trace[caller]
         keys = draws.nth_keys(graph.key[entry], place)
-        rows.span_id[new] = draws.draw_ids(keys, rows.span_id[caller])
+        rows.span_id[new] = span_id = draws.draw_ids(keys, rows.span_id[caller])
+        if graph.any_served:
+            rows.entered[new] = np.where(graph.stays[entry], rows.entered[caller], span_id)
+        target = graph.target[entry]
+        if graph.any_counted:
+            target += graph.counted[entry] * (place % (1 + graph.retries[entry]))
+        rows.node[new] = graph.choices.land(target, span_id)
         rows.request[new], rows.place[new] = request, place
         rows.start_ns[new] = requests.took_ns[these]
         requests.row[these] = np.arange(new.start, new.stop)
@@ -294,7 +304,7 @@ class WaveWalk:
             late = took_ns > timeout_ns
             if late.any():
                 took_ns, failed = np.minimum(took_ns, timeout_ns), failed | late
-                self._count(self._traces.timeouts, asked[late])
+                self._count(self._traces.timeouts, requests.caller[asked[late]])
         requests.took_ns[asked] += took_ns
         requests.failed[asked] = failed
         if graph.any_retries:
@@ -305,13 +315,12 @@ class WaveWalk:
             again, entry = again[left], entry[left]
             requests.took_ns[again] += graph.backoff_ns[entry]
             requests.place[again] += 1
-            self._count(self._traces.retries, again)
+            self._count(self._traces.retries, requests.caller[again])
         self._pause()
         return waiting, again
 
-    def _count(self, counter: NDArray[np.int64], request: NDArray[np.int64]) -> None:
-        trace = self._rows.trace[self._requests.caller[request]]
-        counter += np.bincount(trace, minlength=counter.size)
+    def _count(self, counter: NDArray[np.int64], row: NDArray[np.int64]) -> None:
+        counter += np.bincount(self._rows.trace[row], minlength=counter.size)
 
     def _sum_up(self, these: Some, of: NDArray[np.int64], request: Some) -> None:
         """Settle the rows *these*, all of whose requests, in their order, are *request*.
@@ -344,7 +353,14 @@ class WaveWalk:
             together = parallel[callers].nonzero()[0]
             waited_ns[callers[together]] = longest_ns[together]
         requests.start_ns[request] = cursor_ns + (own_ns >> 1)[of]
-        rows.took_ns[these] = own_ns + waited_ns
+        took_ns = own_ns + waited_ns
+        if self._graph.any_limits:
+            limit_ns = self._graph.limit_ns[rows.node[these]]
+            late = _some(these, (took_ns > limit_ns).nonzero()[0])
+            took_ns = np.minimum(took_ns, limit_ns)
+            rows.failed[late] = True
+            self._count(self._traces.timeouts, late)
+        rows.took_ns[these] = took_ns
         self._pause()
 
     def _date(self) -> None:

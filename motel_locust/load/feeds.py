@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.logs import Logs
@@ -18,17 +18,18 @@ from motel_locust.load.outlet import Outlet
 from motel_locust.load.recordings import Taped
 from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.exporter import Exporter
-from motel_locust.otlp.json_bodies import json_heads
+from motel_locust.otlp.json_bodies import JsonHeads
 from motel_locust.otlp.json_logs import JsonLogEncoder
 from motel_locust.otlp.json_spans import JsonSpanEncoder
 from motel_locust.otlp.logs import LogEncoder
 from motel_locust.otlp.metrics import MetricEncoder
 from motel_locust.otlp.notations import notation_of
 from motel_locust.otlp.parcels import BatchEncoder
-from motel_locust.otlp.resources import resource_attributes
+from motel_locust.otlp.resources import INSTANCES, ServiceResources, resource_attributes
 from motel_locust.otlp.settings import Settings, SettingsError
 from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.otlp.transports import open_transport
+from motel_locust.topology.instances import INSTANCE_ID
 from motel_locust.topology.quantities import parse_rate
 
 if TYPE_CHECKING:
@@ -45,11 +46,6 @@ if TYPE_CHECKING:
     from motel_locust.otlp.notations import Notation
     from motel_locust.topology.model import Topology
     from motel_locust.topology.traffic import Arrivals
-
-INSTANCE = "service.instance.id"
-INSTANCES = UUID("4d63009a-8d0f-11ee-aad7-4c796ed8e320")
-"""The namespace that the semantic conventions give to instance ids made of other facts,
-https://opentelemetry.io/docs/specs/semconv/registry/attributes/service/#service-attributes."""
 
 JSON_ROWS = 2_000
 """Rows that are encoded between two pauses: half a millisecond to a whole one, and as much again
@@ -165,6 +161,7 @@ def build_feed(
             time_offset_ns=options.time_offset_ns,
             # One that points to a trace that nobody gets would lead nowhere.
             exemplars="traces" in options.signals,
+            shared=run.stride > 1,
         )
         meter = Meter(
             metrics, MetricEncoder(), outlets["metrics"], interval_ns=collected.interval_ns
@@ -210,7 +207,7 @@ def build_outlet(
     environment = resource_attributes(run.environ)
     return Outlet(
         signal,
-        json_heads(own, environment, signal)
+        JsonHeads(own, environment, signal)
         if notation == "json"
         else encode_heads(own, environment),
         exporters.of(part, signal, notation),
@@ -218,26 +215,27 @@ def build_outlet(
     )
 
 
-def resources(
-    run: Run, part: Part, topology: Topology, *, worker: int
-) -> dict[str, dict[str, str]]:
+def resources(run: Run, part: Part, topology: Topology, *, worker: int) -> ServiceResources:
     """Return the resource attributes of every service, as the topology and the run have them.
 
     Where metrics are sent, each process is an instance of each service, and so is each user class:
     their cumulative sums must not be taken for one another. An id that a person wrote stays as it
-    is where there is only one, else it comes first.
+    is where there is only one, else it comes first. A service with instances has the same ones on
+    all processes; there the points of metrics tell which worker they are from.
     """
-    found = {name: dict(each.resource_attributes) for name, each in topology.services.items()}
+    found = ServiceResources(topology, seed=run.seed, name=part.name)
     if "metrics" not in run_options(run.options).signals:
         return found
     environment = resource_attributes(run.environ)
     for service, attributes in found.items():
+        if topology.services[service].instances is not None:
+            continue
         made = str(uuid5(INSTANCES, f"{run.seed} {part.name} {worker} {service}"))
-        written = attributes.get(INSTANCE) or environment.get(INSTANCE)
+        written = attributes.get(INSTANCE_ID) or environment.get(INSTANCE_ID)
         if written:
             alone = run.stride == 1 and len(run.parts) == 1
             made = written if alone else f"{written}-{made}"
-        attributes[INSTANCE] = made
+        attributes[INSTANCE_ID] = made
     return found
 
 

@@ -7,11 +7,14 @@ many as the batch has columns; ``cuts``, one more than there are stretches betwe
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
+
+from motel_locust.engine.instances import owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +46,42 @@ class Block:
 
     trace     int64[rows]      index of the trace in the batch
     offsets   int64[rows + 1]  row *i* is ``content[offsets[i] : offsets[i + 1]]``
+    resource  int64[rows]      which of the service's, see `motel_locust.engine.instances`; None
+                               where ``owner`` has them all
     """
 
-    service: str
+    owner: str
     trace: NDArray[np.int64]
     content: memoryview
     offsets: NDArray[np.int64]
+    resource: NDArray[np.int64] | None = None
+
+
+class Stretches:
+    """The stretches of a block's content that are of one resource each, also cut at *cuts*.
+
+    cuts      int64[cuts]   rows of the block, from 0 to the number of rows
+    resource  int64[rows]   the block's
+    """
+
+    def __init__(self, block: Block, cuts: NDArray[np.int64], resource: NDArray[np.int64]) -> None:
+        changes = np.flatnonzero(np.diff(resource)) + 1
+        rows = np.unique(np.concatenate((changes, cuts)))
+        found = resource[rows[:-1]].tolist()
+        names = {each: owner_of(block.owner, each) for each in set(found)}
+        self._owners = [names[each] for each in found]
+        self._content, self._edges = block.content, block.offsets[rows].tolist()
+
+    def add_to(self, pieces: dict[str, list[memoryview]], start: int, stop: int) -> None:
+        """Add the content from byte *start* to *stop*, where cuts are, to *pieces* by owner."""
+        owners, edges, content = self._owners, self._edges, self._content
+        for place in range(bisect_left(edges, start), bisect_left(edges, stop)):
+            piece = content[edges[place] : edges[place + 1]]
+            owner = owners[place]
+            if owner in pieces:
+                pieces[owner].append(piece)
+            else:
+                pieces[owner] = [piece]
 
 
 def byte_offsets(blocks: Sequence[Block], cuts: NDArray[np.int64]) -> NDArray[np.int64]:

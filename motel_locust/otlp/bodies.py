@@ -1,7 +1,7 @@
 """Bodies of requests: encoded spans, metrics or log records under their service's resource.
 
 ExportTraceServiceRequest
-  resource_spans: one for each service
+  resource_spans: one for each service, or each of its resources where it has several
     resource
     scope_spans: one
       scope
@@ -34,11 +34,25 @@ if TYPE_CHECKING:
 
 NAME = "motel-locust"
 """Of our scope, and of the SDK that a resource names."""
+MOST_HEADS = 20_000
+
+
+class AnyHead(Protocol):
+    """What stands around a service's items in a body."""
+
+    def with_items(self, size: int) -> tuple[int, int]:
+        """Return how many bytes *size* bytes of items and all that stands around them are.
+
+        And how many more items' bytes there may be before that grows by more than these.
+        """
+
+    def enclose(self, pieces: Sequence[memoryview], size: int) -> list[bytes | memoryview]:
+        """Return *pieces* of items, *size* bytes together, with all that stands around them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before a service's items in a body; the same for all signals."""
+    """What stands before a service's items in protobuf; the same for all signals."""
 
     resource: bytes  # the field ResourceSpans.resource
     scope: bytes  # the field ScopeSpans.scope
@@ -52,116 +66,131 @@ class Head:
         length = len(self.resource) + len(scope) + size
         return self.OF_RESOURCE + varint(length) + self.resource + scope
 
-    def with_items(self, size: int) -> int:
-        """Return how many bytes *size* bytes of items and all that stands before them are."""
-        for tag, field in ((self.OF_SCOPE, self.scope), (self.OF_RESOURCE, self.resource)):
-            size += len(field)
-            size += len(tag) + varint_width(size)
-        return size
+    def with_items(self, size: int) -> tuple[int, int]:
+        """See :class:`AnyHead`."""
+        inner = len(self.scope) + size
+        width = varint_width(inner)
+        outer = len(self.resource) + len(self.OF_SCOPE) + width + inner
+        outer_width = varint_width(outer)
+        room = min((1 << 7 * width) - inner, (1 << 7 * outer_width) - outer) - 1
+        return len(self.OF_RESOURCE) + outer_width + outer, room
+
+    def enclose(self, pieces: Sequence[memoryview], size: int) -> list[bytes | memoryview]:
+        """See :class:`AnyHead`."""
+        return [self.before(size), *pieces]
 
 
-class Heads(Protocol):
-    """What stands around the items of every service in a body."""
-
-    def size(self, sizes: Mapping[str, int]) -> int:
-        """Return the bytes of a body whose items have *sizes*, by service."""
-
-    def enclose(
-        self, pieces: Mapping[str, Sequence[memoryview]], sizes: Mapping[str, int]
-    ) -> bytes:
-        """Return the body with *pieces* of items, which have *sizes*; both by service."""
-
-
-class ProtobufHeads:
-    """The heads of bodies in protobuf, by service."""
-
-    def __init__(self, heads: Mapping[str, Head]) -> None:
-        self._heads = heads
-
-    def size(self, sizes: Mapping[str, int]) -> int:
-        """See :class:`Heads`."""
-        return sum(self._heads[service].with_items(size) for service, size in sizes.items())
-
-    def enclose(
-        self, pieces: Mapping[str, Sequence[memoryview]], sizes: Mapping[str, int]
-    ) -> bytes:
-        """See :class:`Heads`."""
-        body: list[bytes | memoryview] = []
-        for service, items in pieces.items():
-            body.append(self._heads[service].before(sizes[service]))
-            body += items
-        return b"".join(body)
-
-
-def encode_heads(
-    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
-) -> ProtobufHeads:
-    """Return the heads of all services; the arguments are those of `resource_messages`."""
-    scope = ScopeSpans(scope=scope_message()).SerializeToString()
-    return ProtobufHeads(
-        {
-            service: Head(ResourceSpans(resource=resource).SerializeToString(), scope)
-            for service, resource in resource_messages(resources, environment).items()
-        }
-    )
-
-
-def scope_message() -> InstrumentationScope:
-    """Return the scope of everything that is generated."""
-    return InstrumentationScope(
-        name=NAME,
-        version=__version__,
-        attributes=key_values({"motel.synthetic": True}),
-    )
-
-
-def resource_messages(
-    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
-) -> dict[str, Resource]:
-    """Return the resource of every service.
+class Heads(dict[str, AnyHead]):
+    """The head of every service, or resource; each is made when it is first asked for.
 
     Args:
-        resources: each service's own resource attributes, by the service's name or, where recorded
-            spans tell several of a service apart, by that of the resource.
+        resources: each service's own resource attributes, by the service's name or, where it has
+            several resources, by that of the resource.
         environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them. A
             service's own win over these; its name and our version win over all.
     """
-    found = {}
-    for service, own in resources.items():
+
+    def __init__(
+        self, resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self._resources, self._environment = resources, environment
+        self.frame = 0  # bytes around all of a body
+        self.scope = InstrumentationScope(
+            name=NAME,
+            version=__version__,
+            attributes=key_values({"motel.synthetic": True}),
+        )
+
+    def make(self, resource: Resource) -> AnyHead:
+        """Return the head of *resource*."""
+        return Head(
+            ResourceSpans(resource=resource).SerializeToString(),
+            ScopeSpans(scope=self.scope).SerializeToString(),
+        )
+
+    def join(self, parts: Sequence[bytes | memoryview]) -> bytes:
+        """Return *parts*, some of what heads enclose, as a body."""
+        return b"".join(parts)
+
+    def __missing__(self, owner: str) -> AnyHead:
         attributes = {
             "telemetry.sdk.language": "python",
             "telemetry.sdk.name": NAME,
             "telemetry.sdk.version": __version__,
-            **environment,
-            "service.name": service,
-            **own,
+            **self._environment,
+            "service.name": owner,
+            **self._resources[owner],
             "motel.version": __version__,
         }
-        found[service] = Resource(attributes=key_values(attributes))
-    return found
+        head = self.make(Resource(attributes=key_values(attributes)))
+        if len(self) >= MOST_HEADS:
+            del self[next(iter(self))]  # the oldest: resources come and go
+        self[owner] = head
+        return head
+
+
+def encode_heads(
+    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
+) -> Heads:
+    """Return the heads of bodies in protobuf; the arguments are those of :class:`Heads`."""
+    return Heads(resources, environment)
+
+
+class _Section:
+    """What a body has of one resource."""
+
+    __slots__ = ("head", "items", "pieces", "room", "size")
+
+    def __init__(self, head: AnyHead) -> None:
+        self.head = head
+        self.pieces: list[memoryview] = []
+        self.items = self.size = 0  # bytes, without and with the head
+        self.room = -1  # bytes that may come without making the head longer
+
+    def add(self, pieces: Sequence[memoryview]) -> int:
+        """Add *pieces*; return by how many bytes the body grows."""
+        self.pieces += pieces
+        added = sum(map(len, pieces))
+        self.items += added
+        self.room -= added
+        if self.room < 0:
+            before = self.size
+            self.size, self.room = self.head.with_items(self.items)
+            return self.size - before
+        self.size += added
+        return added
 
 
 class BodyBuilder:
-    """Collects parcels into one body; *heads* know how it is written, as do the parcels."""
+    """Collects parcels into one body; *heads* are those of their owners.
+
+    Heads and parcels are in the same notation.
+
+    Attributes:
+        items: how many there are.
+        size: the bytes of the body as it stands: what `build` would return.
+    """
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
-        self._pieces: dict[str, list[memoryview]] = {}
-        self._sizes: dict[str, int] = {}
-        self.items = 0
-
-    @property
-    def size(self) -> int:
-        """The bytes of the body as it stands: what `build` would return."""
-        return self._heads.size(self._sizes)
+        self._sections: dict[str, _Section] = {}
+        self.items = self.size = 0
 
     def add(self, parcel: Parcel) -> None:
         """Add the items of *parcel*."""
-        for service, pieces in parcel.pieces.items():
-            self._pieces.setdefault(service, []).extend(pieces)
-            self._sizes[service] = self._sizes.get(service, 0) + sum(map(len, pieces))
+        sections, size = self._sections, self.size or self._heads.frame
+        for owner, pieces in parcel.pieces.items():
+            section = sections.get(owner)
+            if section is None:
+                section = sections[owner] = _Section(self._heads[owner])
+            size += section.add(pieces)
+        self.size = size
         self.items += parcel.items
 
     def build(self) -> bytes:
-        """Return the body: one complete request of its signal, every service in it once."""
-        return self._heads.enclose(self._pieces, self._sizes)
+        """Return the body: one complete request of its signal, every resource in it once."""
+        body: list[bytes | memoryview] = []
+        for section in self._sections.values():
+            body += section.head.enclose(section.pieces, section.items)
+        return self._heads.join(body) if body else b""

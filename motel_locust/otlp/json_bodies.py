@@ -1,19 +1,23 @@
 """Bodies of requests as OTLP JSON: whole lines, each with its end.
 
-Items come with a comma behind each of them; the last one of a service is left out.
+Items come with a comma behind each of them, and so do resources; the last ones are left out.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from motel_locust.otlp.bodies import resource_messages, scope_message
+from motel_locust.otlp.bodies import Heads
 from motel_locust.otlp.lines import message_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
     from motel_locust.engine.recorded import RecordedAttributes
+    from motel_locust.otlp.bodies import AnyHead
     from motel_locust.otlp.ledger import Signal
 
 NAMES: Final[Mapping[Signal, tuple[str, str, str]]] = {
@@ -21,58 +25,58 @@ NAMES: Final[Mapping[Signal, tuple[str, str, str]]] = {
     "logs": ("resourceLogs", "scopeLogs", "logRecords"),
 }
 """What the arrays of resources, scopes and items are called."""
+NO_END: Final = 1 << 62
+"""Bytes; more than any body has."""
 
 
-class JsonHeads:
-    """The heads of bodies of *signal* in JSON; *before* is what comes ahead of a service's items.
+@dataclass(frozen=True, slots=True)
+class JsonHead:
+    """What stands around a service's items in JSON."""
 
-    All of a resource is enclosed in ``BEHIND``.
-    """
+    before: bytes
 
-    BEHIND: Final = b"]}]}"
-    END: Final = b"]}\n"
+    BEHIND: ClassVar = b"]}]},"
 
-    def __init__(self, signal: Signal, before: Mapping[str, bytes]) -> None:
-        self._start = f'{{"{NAMES[signal][0]}":['.encode()
-        self._before = before
-
-    def size(self, sizes: Mapping[str, int]) -> int:
-        """See :class:`motel_locust.otlp.bodies.Heads`."""
-        # The comma behind a service's last item is left out; but each service has one before it,
-        # the first of them the bracket in the start.
-        services = sum(
-            len(self._before[service]) + size + len(self.BEHIND) for service, size in sizes.items()
-        )
-        return len(self._start) - 1 + services + len(self.END) if sizes else len(b"{}\n")
+    def with_items(self, size: int) -> tuple[int, int]:
+        """See :class:`motel_locust.otlp.bodies.AnyHead`."""
+        return len(self.before) + size - 1 + len(self.BEHIND), NO_END
 
     def enclose(
         self,
-        pieces: Mapping[str, Sequence[memoryview]],
-        sizes: Mapping[str, int],  # noqa: ARG002  # the protocol's name
-    ) -> bytes:
-        """See :class:`motel_locust.otlp.bodies.Heads`."""
-        body: list[bytes | memoryview] = []
-        for service, (*items, last) in pieces.items():
-            body += [b"," if body else self._start, self._before[service], *items, last[:-1]]
-            body.append(self.BEHIND)
-        return b"".join((*body, self.END)) if body else b"{}\n"
+        pieces: Sequence[memoryview],
+        size: int,  # noqa: ARG002  # the protocol's name
+    ) -> list[bytes | memoryview]:
+        """See :class:`motel_locust.otlp.bodies.AnyHead`."""
+        *items, last = pieces
+        return [self.before, *items, last[:-1], self.BEHIND]
 
 
-def json_heads(
-    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str], signal: Signal
-) -> JsonHeads:
-    """Return the heads of all services in bodies of *signal*.
+class JsonHeads(Heads):
+    """The heads of bodies of *signal* in JSON."""
 
-    The other arguments are those of :func:`motel_locust.otlp.bodies.resource_messages`.
-    """
-    _, scopes, items = NAMES[signal]
-    scope = message_text(scope_message())
-    return JsonHeads(
-        signal,
-        {
-            service: (
-                f'{{"resource":{message_text(resource)},"{scopes}":[{{"scope":{scope},"{items}":['
+    END: ClassVar = b"]}\n"
+
+    def __init__(
+        self,
+        resources: Mapping[str, RecordedAttributes],
+        environment: Mapping[str, str],
+        signal: Signal,
+    ) -> None:
+        super().__init__(resources, environment)
+        of_resources, self._scopes, self._items = NAMES[signal]
+        self._start = f'{{"{of_resources}":['.encode()
+        self.frame = len(self._start) - 1 + len(self.END)
+
+    def make(self, resource: Resource) -> AnyHead:
+        """Return the head of *resource*."""
+        return JsonHead(
+            (
+                f'{{"resource":{message_text(resource)},'
+                f'"{self._scopes}":[{{"scope":{message_text(self.scope)},"{self._items}":['
             ).encode()
-            for service, resource in resource_messages(resources, environment).items()
-        },
-    )
+        )
+
+    def join(self, parts: Sequence[bytes | memoryview]) -> bytes:
+        """Return *parts*, some of what heads enclose, as a body."""
+        *others, last = parts
+        return b"".join((self._start, *others, last[:-1], self.END))

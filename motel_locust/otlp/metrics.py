@@ -66,12 +66,12 @@ class MetricEncoder:
         """Return the parcels of *points*, none empty; *pause* is called now and then."""
         parcels: list[Parcel] = []
         for pieces in self._fitting(points, pause):
-            by_service: dict[str, list[memoryview]] = {}
+            by_owner: dict[str, list[memoryview]] = {}
             for piece in pieces:
-                by_service.setdefault(piece.service, []).append(memoryview(piece.content))
+                by_owner.setdefault(piece.owner, []).append(memoryview(piece.content))
             items = sum(piece.points for piece in pieces)
             size = sum(len(piece.content) for piece in pieces)
-            parcels.append(Parcel(points.time_ns, items, size, by_service))
+            parcels.append(Parcel(points.time_ns, items, size, by_owner))
         return parcels
 
     def _fitting(self, points: MetricPoints, pause: Callable[[], object]) -> Iterator[list[_Piece]]:
@@ -95,7 +95,7 @@ class MetricEncoder:
 class _Piece(NamedTuple):
     """Some points of one instrument, as a whole ``metrics`` field of ``ScopeMetrics``."""
 
-    service: str
+    owner: str
     content: bytes
     points: int
 
@@ -148,13 +148,13 @@ class _InstrumentEncoder:
         size, most = 0, max_bytes - len(self._enclosed([])) - _LENGTHS
         for message in self._messages(columns):
             if points and size + len(message) > most:
-                yield _Piece(self._shape.service, self._enclosed(points), len(points))
+                yield _Piece(columns.owner, self._enclosed(points), len(points))
                 points, size = [], 0
             points.append(message)
             size += len(message)
             if len(points) % _POINTS_AT_ONCE == 0:
                 pause()
-        yield _Piece(self._shape.service, self._enclosed(points), len(points))
+        yield _Piece(columns.owner, self._enclosed(points), len(points))
         pause()
 
     def _enclosed(self, points: Sequence[bytes]) -> bytes:

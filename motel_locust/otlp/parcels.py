@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from motel_locust.engine.engine import carry_on
-from motel_locust.otlp.blocks import Block, byte_offsets, cut_further, sizes_between
+from motel_locust.otlp.blocks import Block, Stretches, byte_offsets, cut_further, sizes_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ class Parcel:
     release_ns: int  # Unix time
     items: int  # spans, data points or log records
     size: int  # bytes of all pieces
-    pieces: Mapping[str, Sequence[memoryview]]  # encoded items, by service
+    pieces: Mapping[str, Sequence[memoryview]]  # encoded items, by service or its resource
 
 
 class Owned(Protocol):
@@ -55,6 +55,10 @@ class Rows(Protocol[ShapeT_co]):
     @property
     def trace(self) -> NDArray[np.int64]:
         """Index of each one's trace in the batch: int64[rows]."""
+
+    @property
+    def resource(self) -> NDArray[np.int64] | None:
+        """Which of the service's each one belongs to: int64[rows]; None where there is one."""
 
     def part(self, start: int, stop: int) -> Self:
         """Return the rows from *start* to before *stop*."""
@@ -93,7 +97,8 @@ class BatchEncoder(Generic[ColumnsT]):
     Args:
         encoder: makes the encoder of a shape; it keeps its shape.
         max_body_bytes: a part of a batch whose items take more is cut further. Traces stay whole
-            unless one alone takes more, or the rows are not in the order of traces.
+            unless one alone takes more, or the rows are not in the order of traces, as those of
+            instances are.
         rows_at_once: how many items are encoded between two pauses; None for all of a shape.
     """
 
@@ -128,11 +133,15 @@ class BatchEncoder(Generic[ColumnsT]):
         sizes = sizes_between(blocks, cuts).tolist()
         offsets = byte_offsets(blocks, cuts).tolist()
         edges_ns = batch.edges_ns.tolist()
+        divided = [
+            None if block.resource is None else Stretches(block, cuts[:, number], block.resource)
+            for number, block in enumerate(blocks)
+        ]
         pause()
         parcels = []
         for number, part in enumerate(parts):
             if items[number]:
-                pieces = _slices(blocks, offsets[number], offsets[number + 1])
+                pieces = _slices(blocks, divided, offsets[number], offsets[number + 1])
                 parcels.append(Parcel(edges_ns[part], items[number], sizes[number], pieces))
             pause()
         return parcels
@@ -167,7 +176,8 @@ class BatchEncoder(Generic[ColumnsT]):
 
     def _block(self, columns: ColumnsT, trace_id: NDArray[np.void]) -> Block:
         encoded = self._encoder(columns.shape).encode(columns, trace_id)
-        return Block(columns.shape.owner, columns.trace, encoded.content, encoded.offsets)
+        shape = columns.shape
+        return Block(shape.owner, columns.trace, encoded.content, encoded.offsets, columns.resource)
 
     def _encoder(self, shape: Owned) -> RowEncoder[ColumnsT]:
         # By identity, since Python takes True for 1 and -0.0 for 0.0 when it compares shapes. An
@@ -180,11 +190,19 @@ class BatchEncoder(Generic[ColumnsT]):
 
 
 def _slices(
-    blocks: Sequence[Block], starts: Sequence[int], stops: Sequence[int]
+    blocks: Sequence[Block],
+    divided: Sequence[Stretches | None],
+    starts: Sequence[int],
+    stops: Sequence[int],
 ) -> dict[str, list[memoryview]]:
-    """Return the bytes from *starts* to *stops* of each block, by service."""
+    """Return the bytes from *starts* to *stops* of each block, by owner.
+
+    divided: the stretches of blocks with several owners.
+    """
     pieces: dict[str, list[memoryview]] = {}
-    for block, start, stop in zip(blocks, starts, stops, strict=True):
-        if start < stop:
-            pieces.setdefault(block.service, []).append(block.content[start:stop])
+    for block, stretches, start, stop in zip(blocks, divided, starts, stops, strict=True):
+        if start < stop and stretches is None:
+            pieces.setdefault(block.owner, []).append(block.content[start:stop])
+        elif start < stop and stretches is not None:
+            stretches.add_to(pieces, start, stop)
     return pieces

@@ -32,13 +32,17 @@ def field_tag(message: Message) -> bytes:
 
 def varint_width(value: int) -> int:
     """Return the bytes of the shortest varint of *value*, an int64 or a length."""
-    return max(1, -(-(value % 2**64).bit_length() // 7))
+    return ((value % 2**64 | 1).bit_length() + 6) // 7
 
 
 def varint(value: int) -> bytes:
     """Return the shortest varint of *value*, an int64 or a length."""
-    rest, width = value % 2**64, varint_width(value)
-    return bytes(rest >> 7 * i & 127 | 128 * (i < width - 1) for i in range(width))
+    rest, groups = value % 2**64, bytearray()
+    while rest > 127:
+        groups.append(rest & 127 | 128)
+        rest >>= 7
+    groups.append(rest)
+    return bytes(groups)
 
 
 def enclosed(tag: bytes, content: bytes) -> bytes:

@@ -17,10 +17,14 @@ _ONE_OF: Final = {
     "operations": "operation",
     "attributes": "attribute",
     "resource_attributes": "resource attribute",
+    "instance_attributes": "instance attribute",
+    "weights": "instance",
     "baggage": "baggage",
     "override": "override",
     "metrics": "metric",
     "roots": "root",
+    "variants": "variant",
+    "when": "baggage",
 }
 """Mappings whose keys are names, and what one of their entries is called."""
 

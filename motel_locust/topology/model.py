@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from motel_locust.topology import kinds
 from motel_locust.topology.diagnostics import Mistake
 from motel_locust.topology.generators import (
     Attributes,
@@ -23,11 +24,13 @@ from motel_locust.topology.generators import (
     Texts,
     Value,
 )
+from motel_locust.topology.instances import InstanceOverride, Instances
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
     Text,
     entries_of,
     items_of,
+    one_of,
     text,
     unknown_word,
     whole_number,
@@ -53,6 +56,7 @@ from motel_locust.topology.signals import (
 )
 from motel_locust.topology.tables import Table
 from motel_locust.topology.traffic import Segment, Traffic
+from motel_locust.topology.variants import Variant, VariantOverride
 
 __all__ = [
     "Attributes",
@@ -65,6 +69,8 @@ __all__ = [
     "DurationDistribution",
     "Event",
     "Generator",
+    "InstanceOverride",
+    "Instances",
     "Link",
     "Log",
     "LogOverride",
@@ -87,6 +93,8 @@ __all__ = [
     "Topology",
     "Traffic",
     "Value",
+    "Variant",
+    "VariantOverride",
     "Version",
 ]
 
@@ -109,6 +117,8 @@ def _mode(value: object) -> str:
 Version = Annotated[int, BeforeValidator(_version)]
 """The version that a file is written in: 1."""
 
+SpanStyle = Literal["single", "paired"]
+
 
 class Topology(Part):
     """A distributed system and the traffic that arrives at it."""
@@ -130,6 +140,10 @@ class Topology(Part):
     """How much traffic arrives; unset in a replay only."""
     scenarios: Annotated[tuple[Scenario, ...], BeforeValidator(items_of)] = ()
     """What changes for a while."""
+    spans: Annotated[SpanStyle, one_of(SpanStyle), EMPTY_IS_UNSET] = "single"
+    """Whether a call to another service is one span, or a pair of them, one on each side."""
+    network: kinds.DurationDistribution | None = None
+    """With paired spans, how long the network takes for a call, both ways together; unset, 1ms."""
 
     @classmethod
     def read_fields(cls, value: object) -> dict[str, Any]:

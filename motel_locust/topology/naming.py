@@ -118,6 +118,7 @@ def _attributes(topology: Topology) -> Iterator[tuple[str, _Fixed]]:
     for service_name, service in topology.services.items():
         path: Path = ("services", service_name)
         yield from _texts(service.resource_attributes, (*path, "resource_attributes"))
+        yield from _texts(service.instance_attributes, (*path, "instance_attributes"))
         yield from _texts(service.attributes, (*path, "attributes"))
         yield from _signals(service, path)
         for name, operation in service.operations.items():
@@ -126,12 +127,16 @@ def _attributes(topology: Topology) -> Iterator[tuple[str, _Fixed]]:
         for key, override in scenario.override.items():
             path = ("scenarios", number, "override", key)
             yield from _made(override.attributes, path)
+            for variant, change in override.variants.items():
+                yield from _made(change.attributes, (*path, "variants", variant))
             if override.logs is not None:
                 yield from _several(override.logs.add, (*path, "logs", "add"))
 
 
 def _operation(operation: Operation, path: Path) -> Iterator[tuple[str, _Fixed]]:
     yield from _made(operation.attributes, path)
+    for name, variant in operation.variants.items():
+        yield from _made(variant.attributes, (*path, "variants", name))
     yield from _several(operation.events, (*path, "events"))
     yield from _several(operation.links, (*path, "links"))
     yield from _signals(operation, path)

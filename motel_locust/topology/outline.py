@@ -30,6 +30,15 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of baggage, and where it stands."""
+
+    key: str
+    value: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class MetricOutline:
     """A metric's name, and whether it has a value of its own."""
 
@@ -51,6 +60,7 @@ class OperationOutline:
     calls: tuple[Reference, ...]
     links: tuple[Reference, ...]
     domain: Reference | None
+    variants: tuple[str, ...]
 
     @property
     def ref(self) -> str:
@@ -69,6 +79,8 @@ class OverrideOutline:
     added: tuple[Reference, ...]
     removed: tuple[Reference, ...]
     metrics: tuple[Reference, ...]
+    variants: tuple[Reference, ...]
+    instances: tuple[Reference, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +104,22 @@ class Outline:
     metrics: tuple[MetricOutline, ...]
     scenarios: tuple[ScenarioOutline, ...]
     roots: tuple[Reference, ...]
+    baggage: tuple[Entry, ...]
+    """All that services, operations and variants set."""
+    asked: tuple[Entry, ...]
+    """What variants ask for."""
+    instances: dict[str, str]
+    """How many instances services have, as it is written; nothing where it is not."""
 
     @cached_property
     def calls(self) -> dict[str, list[Reference]]:
         """The calls of every operation, by its ref."""
         return {operation.ref: list(operation.calls) for operation in self.operations}
+
+    @cached_property
+    def variants(self) -> dict[str, tuple[str, ...]]:
+        """The names of every operation's variants, by its ref."""
+        return {operation.ref: operation.variants for operation in self.operations}
 
     @cached_property
     def metrics_named(self) -> dict[str, list[MetricOutline]]:
@@ -118,6 +141,9 @@ def outline(root: Node) -> Outline:
             _scenario(node, index) for index, node in enumerate(_items(_get(root, "scenarios")))
         ),
         roots=tuple(_roots(root)),
+        instances={name: _count(_get(node, "instances")) for name, node in services.items()},
+        baggage=tuple(_baggage(services)),
+        asked=tuple(_asked(services)),
     )
 
 
@@ -132,6 +158,7 @@ def _operations(services: dict[str, Node]) -> Iterator[OperationOutline]:
                 calls=_references(_get(operation, "calls"), "target", (*path, "calls")),
                 links=_references(_get(operation, "links"), "ref", (*path, "links")),
                 domain=_domain(operation, path),
+                variants=tuple(_entries(_get(operation, "variants"))),
             )
 
 
@@ -173,6 +200,10 @@ def _scenario(node: Node, index: int) -> ScenarioOutline:
     )
 
 
+def _count(node: Node | None) -> str:
+    return _text(node) or _text(_get(node, "count"))
+
+
 def _override(key: str, node: Node, path: Path) -> OverrideOutline:
     return OverrideOutline(
         key=key,
@@ -183,7 +214,42 @@ def _override(key: str, node: Node, path: Path) -> OverrideOutline:
         metrics=tuple(
             Reference(name, (*path, "metrics", name)) for name in _entries(_get(node, "metrics"))
         ),
+        variants=tuple(
+            Reference(name, (*path, "variants", name)) for name in _entries(_get(node, "variants"))
+        ),
+        instances=tuple(
+            Reference(number, (*path, "instances", number))
+            for number in _entries(_get(node, "instances"))
+        ),
     )
+
+
+def _baggage(services: dict[str, Node]) -> Iterator[Entry]:
+    for service_name, service in services.items():
+        path: Path = ("services", service_name)
+        yield from _baggage_of(service, "baggage", path)
+        for name, operation in _entries(_get(service, "operations")).items():
+            yield from _baggage_of(operation, "baggage", (*path, "operations", name))
+    for variant, path in _variants(services):
+        yield from _baggage_of(variant, "baggage", path)
+
+
+def _asked(services: dict[str, Node]) -> Iterator[Entry]:
+    for variant, path in _variants(services):
+        yield from _baggage_of(variant, "when", path)
+
+
+def _variants(services: dict[str, Node]) -> Iterator[tuple[Node, Path]]:
+    for service_name, service in services.items():
+        for name, operation in _entries(_get(service, "operations")).items():
+            path: Path = ("services", service_name, "operations", name, "variants")
+            for key, variant in _entries(_get(operation, "variants")).items():
+                yield variant, (*path, key)
+
+
+def _baggage_of(node: Node, field: str, path: Path) -> Iterator[Entry]:
+    for key, value in _entries(_get(node, field)).items():
+        yield Entry(key, _text(value), (*path, field, key))
 
 
 def _roots(root: Node) -> Iterator[Reference]:

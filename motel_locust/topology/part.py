@@ -55,7 +55,7 @@ class Part(BaseModel):
             return dict(value)
         if is_null(value):
             return {}
-        if cls.bare_key is not None and isinstance(value, str | Scalar):
+        if cls.bare_key is not None and isinstance(value, str | int | Scalar):
             return {cls.bare_key: value}
         bare = f"a {cls.bare_key} or " if cls.bare_key else ""
         wanted = f"{bare}a mapping that describes {with_article(cls.title)}"

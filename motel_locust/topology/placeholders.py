@@ -61,8 +61,14 @@ def _span_attributes(
 ) -> set[str]:
     operation: Operation = service.operations[name]
     known = {*service.attributes, *operation.attributes}
+    if operation.variants:
+        known.add("synth.variant")
+    for variant in operation.variants.values():
+        known |= set(variant.attributes)
     for scenario in topology.scenarios:
         override = scenario.override.get(f"{service_name}.{name}")
         if override is not None:
             known |= set(override.attributes)
+            for change in override.variants.values():
+                known |= set(change.attributes)
     return known

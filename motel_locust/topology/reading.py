@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
-from motel_locust.topology import cycles, explaining, naming, rules, warnings
+from motel_locust.topology import cycles, explaining, meeting, naming, rules, warnings
 from motel_locust.topology.composing import compose
 from motel_locust.topology.conventions import PUBLISHED, plain
 from motel_locust.topology.diagnostics import Diagnostic, Mistake, TopologyError
@@ -86,11 +86,14 @@ def parse_topology(source: Source, conventions: Conventions = PUBLISHED) -> Read
     if replays:
         topology, _ = _read_models(used, Topology)
         mistakes = [mistake for mistake in mistakes if _kept_in_replay(mistake)]
+    unmet: list[Mistake] = []
+    if topology is not None and not mistakes:
+        mistakes, unmet = meeting.check_variants(topology)
     if mistakes or files.problems or topology is None:
         raise TopologyError([*in_file_order(page.place(root, mistakes)), *files.problems])
     joined = domains.join(topology)
     odd = [*warnings.check(root, joined), *naming.check_names(topology, conventions)]
-    odd += domains.empty()
+    odd += [*domains.empty(), *unmet]
     if domains.found:
         source = replace(source, domains=plain(domains.found))
     if files.contents:

@@ -6,15 +6,25 @@ from typing import TYPE_CHECKING, Final
 
 from motel_locust.topology.diagnostics import Mistake, listed, quoted, suggestion
 from motel_locust.topology.document import Entries, Node, PlacedMistake, walk
+from motel_locust.topology.instances import no_such
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from motel_locust.topology.outline import Outline, OverrideOutline, Reference
 
+_MAX_LISTED: Final = 12
+"""So many names are listed in a message."""
 _MAX_HINTS: Final = 100
 """How many misspelt references of a file are compared with the known ones."""
-_OPERATION_FIELDS: Final = ("duration", "error_rate", "attributes", "add_calls", "remove_calls")
+_OPERATION_FIELDS: Final = (
+    "duration",
+    "error_rate",
+    "attributes",
+    "add_calls",
+    "remove_calls",
+    "variants",
+)
 
 
 def check_keys(root: Node) -> Iterator[Mistake]:
@@ -39,6 +49,7 @@ def check_references(outline: Outline) -> Iterator[Mistake]:
     yield from _ambiguous(outline)
     yield from _metrics_twice(outline)
     yield from _unknown_operations(outline)
+    yield from _unknown_baggage(outline)
     for operation in outline.operations:
         yield from _links(operation.ref, operation.links)
     for scenario in outline.scenarios:
@@ -82,6 +93,29 @@ def _unknown_operations(outline: Outline) -> Iterator[Mistake]:
         yield _complete("unknown-operation", message, reference.path, at_key=at_key)
 
 
+def _unknown_baggage(outline: Outline) -> Iterator[Mistake]:
+    """Yield a mistake for everything that variants ask for and nothing sets."""
+    values: dict[str, list[str]] = {}
+    for entry in outline.baggage:
+        values.setdefault(entry.key, []).append(entry.value)
+    for asked in outline.asked:
+        if asked.key not in values:
+            near = suggestion(asked.key, values) or _only(values)
+            message = f"no baggage {quoted(asked.key)} is set anywhere{near}"
+            yield _complete("unknown-baggage", message, asked.path, at_key=True)
+        elif asked.value not in values[asked.key]:
+            known = list(dict.fromkeys(values[asked.key]))
+            near = suggestion(asked.value, known) or _only(known)
+            message = f"baggage {quoted(asked.key)} is nowhere set to {quoted(asked.value)}{near}"
+            yield _complete("unknown-baggage", message, asked.path)
+
+
+def _only(names: Collection[str]) -> str:
+    if not names or len(names) > _MAX_LISTED:
+        return ""
+    return f"; known: {', '.join(map(quoted, names))}"
+
+
 def _references(outline: Outline) -> Iterator[Reference]:
     for operation in outline.operations:
         yield from operation.calls
@@ -109,11 +143,14 @@ def _links(ref: str, links: Iterable[Reference]) -> Iterator[Mistake]:
 def _override(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
     if override.key in outline.calls:
         yield from _not_called(override, outline)
+        yield from _unknown_variants(override, outline)
     elif override.key in outline.services:
         for field in override.fields:
             if field in _OPERATION_FIELDS:
                 message = f"{field} does not fit service {quoted(override.key)}, which takes "
-                message += "metrics and logs only; name an operation as service.operation"
+                message += (
+                    "metrics, logs and instances only; name an operation as service.operation"
+                )
                 path = (*override.path, field)
                 yield _complete("misplaced-override", message, path, at_key=True)
     else:
@@ -122,6 +159,7 @@ def _override(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
         yield _complete("unknown-override", message, override.path, at_key=True)
         return
     yield from _overridden_metrics(override, outline)
+    yield from _unknown_instances(override, outline)
 
 
 def _not_called(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
@@ -131,6 +169,32 @@ def _not_called(override: OverrideOutline, outline: Outline) -> Iterator[Mistake
             calls = listed(sorted(map(quoted, called)), "and") if called else "nothing"
             message = f"operation {quoted(override.key)} does not call {quoted(removed.ref)}; "
             yield _complete("not-called", f"{message}it calls {calls}", removed.path)
+
+
+def _unknown_variants(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
+    known = outline.variants[override.key]
+    for reference in override.variants:
+        if reference.ref not in known:
+            near = suggestion(reference.ref, known) or (_only(known) if known else "; it has none")
+            message = f"operation {quoted(override.key)} has no variant {quoted(reference.ref)}"
+            yield _complete("unknown-variant", message + near, reference.path, at_key=True)
+
+
+def _unknown_instances(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:
+    services = [each.service for each in outline.operations if each.ref == override.key]
+    service = services[0] if services else override.key
+    written = outline.instances[service]
+    if override.instances and not written:
+        message = f"service {quoted(service)} has no instances to override; write instances: 3 "
+        path = (*override.path, "instances")
+        yield _complete("unknown-instance", f"{message}there, or as many as it has", path)
+    if not written.isdecimal():
+        return  # which the models tell
+    for reference in override.instances:
+        number = reference.ref
+        if number.isdecimal() and int(number) > int(written):
+            message = no_such(number, int(written))
+            yield _complete("unknown-instance", message, reference.path, at_key=True)
 
 
 def _overridden_metrics(override: OverrideOutline, outline: Outline) -> Iterator[Mistake]:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator, Field
 
 from motel_locust.topology.generators import Attributes
+from motel_locust.topology.instances import InstanceNumber, InstanceOverride
 from motel_locust.topology.kinds import (
     DurationDistribution,
     Offset,
@@ -20,6 +21,7 @@ from motel_locust.topology.part import Part
 from motel_locust.topology.services import Calls
 from motel_locust.topology.signals import LogOverride, MetricOverride
 from motel_locust.topology.traffic import Traffic
+from motel_locust.topology.variants import VariantOverride
 
 
 class Removal(Part):
@@ -48,12 +50,20 @@ class Override(Part):
     """In place of the operation's own; 0 counts."""
     attributes: Attributes = Field(default_factory=dict)
     """Merged over the operation's, key by key."""
+    variants: Annotated[dict[str, VariantOverride], BeforeValidator(entries_of)] = Field(
+        default_factory=dict
+    )
+    """What changes in the operation's variants, by their names."""
     add_calls: Calls = ()
     """Further calls, after the operation's own."""
     remove_calls: Annotated[
         tuple[Annotated[str, BeforeValidator(_removed)], ...], BeforeValidator(items_of)
     ] = ()
     """The targets that the operation does not call meanwhile."""
+    instances: Annotated[dict[InstanceNumber, InstanceOverride], BeforeValidator(entries_of)] = (
+        Field(default_factory=dict)
+    )
+    """What differs on some of the service's instances, by their numbers from 1."""
     metrics: Annotated[dict[str, MetricOverride], BeforeValidator(entries_of)] = Field(
         default_factory=dict
     )

@@ -44,6 +44,8 @@ def json_schema() -> JsonSchema:
     parts = {part.__name__: part for part in _parts(Part)}
     for name, definition in definitions.items():
         _complete(definition, parts[name])
+        if not definition.get("required"):  # so all its keys may be missing
+            definition["type"] = ["object", "null"]
     _complete(schema, Topology)
     _merge_forms(definitions)
     for name, definition in definitions.items():

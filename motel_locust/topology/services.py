@@ -1,19 +1,24 @@
 """Services, their operations, and the calls between them."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 
+from motel_locust.topology.baggage import Baggage
 from motel_locust.topology.diagnostics import Mistake, Mistakes, quoted
 from motel_locust.topology.generators import Attributes
+from motel_locust.topology.instances import (
+    INSTANCE_ID,
+    InstanceAttributes,
+    Instances,
+    ResourceAttributes,
+)
 from motel_locust.topology.kinds import (
     EMPTY_IS_UNSET,
     Count,
@@ -37,50 +42,10 @@ from motel_locust.topology.kinds import (
 from motel_locust.topology.part import Part
 from motel_locust.topology.patterns import given, has, not_both, rule, whole
 from motel_locust.topology.signals import Events, Links, Logs, Metrics
+from motel_locust.topology.variants import Variants
 
 CallStyle = Literal["parallel", "sequential"]
 CallCondition = Literal["on-error", "on-success"]
-
-RESERVED_RESOURCE_ATTRIBUTES: Final = ("service.name", "motel.version")
-
-# RFC 7230, 3.2.6: token = 1*tchar. Baggage keys are tokens.
-_BAGGAGE_MARKS: Final = "!#$%&'*+-.^_`|~"
-_BAGGAGE_KEY: Final = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
-
-
-def _baggage_key(key: str) -> str:
-    wrong = next(
-        (
-            letter
-            for letter in key
-            if not (letter.isascii() and letter.isalnum()) and letter not in _BAGGAGE_MARKS
-        ),
-        None,
-    )
-    if wrong is not None:
-        message = f"may not have {quoted(wrong)} in its name; allowed are ASCII letters, digits "
-        raise Mistake("invalid-name", f"{message}and {' '.join(_BAGGAGE_MARKS)}", at_key=True)
-    return key
-
-
-def _resource_key(key: str) -> str:
-    if key in RESERVED_RESOURCE_ATTRIBUTES:
-        raise Mistake("reserved-key", "is set automatically; leave it out", at_key=True)
-    return key
-
-
-Baggage = Annotated[
-    dict[
-        Annotated[
-            Name,
-            AfterValidator(_baggage_key),
-            WithJsonSchema({"type": "string", "allOf": [{"pattern": _BAGGAGE_KEY}]}),
-        ],
-        TextValue,
-    ],
-    BeforeValidator(entries_of),
-]
-"""Baggage entries: keys are tokens, values fixed texts."""
 
 
 class Call(Part):
@@ -128,6 +93,8 @@ class Call(Part):
     """Fire and forget: the caller does not wait, and does not fail."""
     producer: Flag = False
     """Makes the called span one of kind PRODUCER."""
+    network: DurationDistribution | None = None
+    """With paired spans, the time on the network, both ways together; unset, the topology's."""
 
     @field_validator("probability", "count")
     @classmethod
@@ -224,6 +191,8 @@ class Operation(Part):
     """Baggage of its spans and all below; entries win over the service's."""
     baggage_as_attributes: Flag | None = None
     """Whether spans show the baggage they see; unset, as the service says."""
+    variants: Variants = Field(default_factory=dict)
+    """In which ways it goes, one chosen for each span."""
     metrics: Metrics = ()
     """Instruments that its spans feed."""
     logs: Logs = ()
@@ -239,6 +208,26 @@ class Operation(Part):
 class Service(Part):
     """A service: the resource of its telemetry, and what it can do."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                rule(
+                    given("instance_attributes", {}),
+                    given("instances"),
+                    "instance_attributes needs instances",
+                ),
+                not_both(
+                    given("instances"),
+                    {
+                        "required": ["resource_attributes"],
+                        "properties": {"resource_attributes": {"required": [INSTANCE_ID]}},
+                    },
+                    f"every instance has a {INSTANCE_ID} of its own",
+                ),
+            ]
+        }
+    )
+
     title: ClassVar[str] = "service"
     examples: ClassVar = {"operations": "operations: {work: {duration: 10ms}}"}
 
@@ -246,20 +235,12 @@ class Service(Part):
         json_schema_extra={"minProperties": 1}
     )
     """What it can do; a name becomes the name of the spans."""
-    resource_attributes: Annotated[
-        dict[
-            Annotated[
-                Name,
-                AfterValidator(_resource_key),
-                WithJsonSchema(
-                    {"type": "string", "not": {"enum": ["", *RESERVED_RESOURCE_ATTRIBUTES]}}
-                ),
-            ],
-            TextValue,
-        ],
-        BeforeValidator(entries_of),
-    ] = Field(default_factory=dict)
+    resource_attributes: ResourceAttributes = Field(default_factory=dict)
     """Attributes of its resource, besides ``service.name``; fixed texts."""
+    instances: Instances | None = None
+    """The processes that run it, each a resource; unset, it has one resource."""
+    instance_attributes: InstanceAttributes = Field(default_factory=dict)
+    """Attributes of its instances' resources; ``{n}`` stands for the number of each one."""
     attributes: Annotated[dict[Name, TextValue], BeforeValidator(entries_of)] = Field(
         default_factory=dict
     )
@@ -282,3 +263,23 @@ class Service(Part):
                 f"is empty, a service needs at least one; write {cls.examples['operations']}",
             )
         return operations
+
+    @field_validator("instances")
+    @classmethod
+    def _have_ids_of_their_own(
+        cls, instances: Instances | None, info: ValidationInfo
+    ) -> Instances | None:
+        if instances is not None and INSTANCE_ID in info.data.get("resource_attributes", ()):
+            message = f"and resource attribute {quoted(INSTANCE_ID)} exclude each other: every "
+            message += "instance has one of its own; write it under instance_attributes, with {n}"
+            raise Mistake("conflicting-keys", message)
+        return instances
+
+    @field_validator("instance_attributes")
+    @classmethod
+    def _belong_to_instances(
+        cls, attributes: dict[str, str], info: ValidationInfo
+    ) -> dict[str, str]:
+        if attributes and info.data.get("instances", 1) is None:
+            raise Mistake("incomplete-keys", "needs instances; write for example instances: 3")
+        return attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from motel_locust.topology import linking
+from motel_locust.topology import linking, pairing
 from motel_locust.topology.diagnostics import Mistake, Step, quoted
 from motel_locust.topology.document import Entries, Items, Node, PlacedMistake, Scalar, locate, walk
 from motel_locust.topology.lengths import longest_likely_ns
@@ -28,6 +28,7 @@ def check(root: Node, topology: Topology) -> Iterator[Mistake]:
     yield from _nulls(root)
     yield from _printed_values(root)
     yield from _zero_probabilities(root, topology)
+    yield from _network(topology)
     longest_ns = longest_likely_ns(topology)
     for service_name, service in topology.services.items():
         path: Path = ("services", service_name)
@@ -87,6 +88,24 @@ def _zero_probabilities(root: Node, topology: Topology) -> Iterator[Mistake]:
         if _is_zero(root, inner):
             message = "probability 0 on a call means always; remove the call, or the probability"
             yield _warning("zero-probability", message, inner)
+
+
+def _network(topology: Topology) -> Iterator[Mistake]:
+    """Yield a warning wherever the time on a network is told that no call takes."""
+    paired = topology.spans == "paired"
+    if topology.network is not None and not paired:
+        message = "network changes nothing without spans: paired"
+        yield _warning("without-effect", message, ("network",), at_key=True)
+    places = linking.operations(topology)
+    for path, call in _calls(topology):
+        caller = str(path[1]) if path[0] == "services" else places[str(path[3])][0]
+        callee = places[call.target][0]
+        if call.network is None or pairing.paired(topology, call, caller=caller, callee=callee):
+            continue
+        message = "network changes nothing without spans: paired"
+        if paired:
+            message = f"network changes nothing on a call within service {quoted(caller)}"
+        yield _warning("without-effect", message, (*path, "network"), at_key=True)
 
 
 def _is_zero(root: Node, path: Path) -> bool:
@@ -150,9 +169,11 @@ def _state(operation: Operation, path: Path) -> Iterator[Mistake]:
     elif factor == 0 and pressure.error_rate_add == 0:
         message = "backpressure without duration_multiplier and error_rate_add changes nothing"
         yield _warning("without-effect", message, path, at_key=True)
-    slowed_ns = operation.duration.mean_ns * min(factor, _GREATEST_FACTOR)
+    durations = [operation.duration, *(each.duration for each in operation.variants.values())]
+    mean_ns = min(each.mean_ns for each in durations if each is not None)
+    slowed_ns = mean_ns * min(factor, _GREATEST_FACTOR)
     if factor > 1 and 0 < threshold_ns < slowed_ns:
-        message = f"backpressure keeps itself on: {format_duration(operation.duration.mean_ns)} "
+        message = f"backpressure keeps itself on: {format_duration(mean_ns)} "
         message += f"times {min(factor, _GREATEST_FACTOR):g} is above latency_threshold "
         message += format_duration(threshold_ns)
         yield _warning("locks-on", message, (*path, "duration_multiplier"))

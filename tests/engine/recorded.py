@@ -137,6 +137,7 @@ def spans_of(batch: Batch, parts: slice, active: tuple[int, ...]) -> list[Measur
                     batch.trace_id[columns.trace[row]].tobytes(),
                     number,
                     active,
+                    None if columns.resource is None else int(columns.resource[row]),
                 )
             )
     return found
@@ -152,6 +153,7 @@ def _plain(columns: PointColumns) -> tuple[Any, ...]:
     return (
         columns.shape.service,
         columns.shape.name,
+        columns.resource,
         [each.attributes for each in columns.attributes],
         (columns.value.dtype.kind, columns.value.tobytes(), columns.start_ns, columns.time_ns),
         _plain_buckets(buckets),

@@ -10,6 +10,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ScopeLogs
 
 from motel_locust.engine import draws
 from motel_locust.engine.engine import Engine
+from motel_locust.engine.instances import owner_of
 from motel_locust.engine.logs import Logs
 from motel_locust.engine.templates import print_duration
 from motel_locust.otlp.logs import LogEncoder
@@ -78,8 +79,11 @@ class Written:
                     span = span_oracle.span(columns, row, batch.trace_id)
                     number = None if columns.number is None else int(columns.number[row])
                     service = columns.shape.service
+                    owner = service
+                    if columns.resource is not None:
+                        owner = owner_of(service, int(columns.resource[row]))
                     found.update(
-                        (service, normal_form(each))
+                        (owner, normal_form(each))
                         for each in oracle.records(scene, service, span, number)
                     )
         return found
@@ -93,8 +97,8 @@ class Written:
 
 def records_of(parcel: Parcel) -> Records:
     return Counter(
-        (service, normal_form(record))
-        for service, pieces in parcel.pieces.items()
+        (owner, normal_form(record))
+        for owner, pieces in parcel.pieces.items()
         for record in ScopeLogs.FromString(b"".join(pieces)).log_records
     )
 

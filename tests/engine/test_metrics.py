@@ -25,7 +25,7 @@ from tests.engine.recorded import (
     values_of,
 )
 from tests.engine.topologies import attributes as drawn_attributes
-from tests.engine.topologies import calls, durations, guards, shares, topology
+from tests.engine.topologies import calls, durations, guards, instances, shares, topology
 from tests.oracles.metrics import Key, ScalarMetrics, ScalarPoint, typed
 
 if TYPE_CHECKING:
@@ -85,7 +85,11 @@ def measured(draw: st.DrawFn) -> Topology:
         if later := refs[index + 1 :]:
             operation["calls"] = draw(st.lists(calls(later), max_size=2))
         if service not in services:
-            services[service] = {"operations": {}, "metrics": draw(metrics(service))}
+            services[service] = {
+                "operations": {},
+                "metrics": draw(metrics(service)),
+                "instances": draw(instances),
+            }
         services[service]["operations"][name] = operation
         for scope, owner in ((ref, operation), (service, services[service])):
             valued = {each["name"] for each in owner["metrics"] if "value" in each}
@@ -112,7 +116,8 @@ def assert_like(points: MetricPoints, expected: dict[Key, ScalarPoint]) -> None:
         if columns.shape.kind == "gauge":
             continue
         for row, each in enumerate(columns.attributes):
-            key = (columns.shape.service, columns.shape.name, typed(dict(each.attributes)))
+            attributes = typed(dict(each.attributes))
+            key = (columns.shape.service, columns.shape.name, attributes, columns.resource)
             assert key not in found
             found[key] = columns, row
     assert found.keys() == expected.keys()

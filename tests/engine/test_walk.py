@@ -90,6 +90,7 @@ def row_of(columns: Columns, row: int, numbers: list[int | None]) -> tuple[Any, 
             for event, drawn in zip(shape.events, columns.events, strict=True)
         ],
         links,
+        None if columns.resource is None else int(columns.resource[row]),
     )
 
 
@@ -106,16 +107,17 @@ def expected(span: ScalarSpan) -> tuple[Any, ...]:
         span.attributes,
         span.events,
         span.links,
+        span.resource,
     )
 
 
 @settings(max_examples=150, deadline=None)
-@given(topologies(), st.sampled_from([3, 5, 12, 100]))
+@given(topologies() | topologies(paired=True), st.sampled_from([3, 5, 12, 100]))
 def test_the_columnar_walk_makes_the_spans_of_the_scalar_one(
     topology: Topology, limit: int
 ) -> None:
     engine, batches = run(topology, [400_000_000], max_spans_per_trace=limit)
-    oracle = ScalarWalk(topology, seed=7, limit=limit)
+    oracle = ScalarWalk(topology, seed=7, limit=limit, origin_ns=EPOCH_NS)
     arrivals = sorted(t for batch in batches for t in batch.arrival_ns.tolist())
     for number, arrival in enumerate(arrivals):
         oracle.trace(number, arrival, scenarios.active(topology, arrival - EPOCH_NS))
@@ -133,7 +135,11 @@ def test_the_columnar_walk_makes_the_spans_of_the_scalar_one(
 
 @settings(max_examples=120, deadline=None)
 @given(
-    st.one_of(topologies(), topologies(rate="1000/s", guarded=True)),
+    st.one_of(
+        topologies(),
+        topologies(rate="1000/s", guarded=True),
+        topologies(rate="1000/s", guarded=True, paired=True),
+    ),
     st.lists(st.integers(1, 10), min_size=1, max_size=6),
     st.booleans(),
 )
@@ -147,7 +153,7 @@ def test_the_spans_do_not_depend_on_the_steps_of_the_walk(
 
 
 @settings(max_examples=60, deadline=None)
-@given(topologies(rate="1000/s", guarded=True))
+@given(topologies(rate="1000/s", guarded=True, paired=True))
 def test_every_trace_is_whole(topology: Topology) -> None:
     """One root, every parent present, no child before its parent."""
     _, batches = run(topology, [100_000_000])

@@ -40,11 +40,47 @@ generators = st.sampled_from(
         {"text": {"length": 2, "distinct": 1_000}},
     ]
 )
+instances = st.sampled_from(
+    [
+        *(None, None, None, 1, 3),
+        {"count": 4, "weights": {"2": 7, "4": 0.5}},
+        {"count": 5, "weights": {"1": 3}, "restart_every": "1s"},
+    ]
+)
+ill = st.dictionaries(
+    st.sampled_from(["1", "2", "4"]),
+    st.fixed_dictionaries({}, optional={"duration": durations, "error_rate": shares}),
+    max_size=2,
+)
 attributes = st.dictionaries(st.sampled_from(["a", "b", "c"]), generators, max_size=3)
+
+# Of variants that may be there or not: names are compared where a file is read.
+changes = st.dictionaries(
+    st.sampled_from(["v1", "eu"]),
+    st.fixed_dictionaries(
+        {"weight": st.sampled_from([0, 2])},
+        optional={"duration": durations, "error_rate": shares, "attributes": attributes},
+    ),
+    max_size=2,
+)
+
+
+networks = st.sampled_from(
+    [None, None, "1ns", "3ns", "2ms", "1ms +/- 2ms", {"p50": "1ms", "p95": "8ms"}]
+)
 
 
 @st.composite
-def calls(draw: st.DrawFn, targets: list[str]) -> dict[str, Any]:
+def span_styles(draw: st.DrawFn) -> dict[str, Any]:
+    """Return how a topology's calls show: mostly as pairs of spans."""
+    return {
+        "spans": draw(st.sampled_from(["single", "paired", "paired"])),
+        "network": draw(networks),
+    }
+
+
+@st.composite
+def calls(draw: st.DrawFn, targets: list[str], *, paired: bool = False) -> dict[str, Any]:
     call: dict[str, Any] = {"target": draw(st.sampled_from(targets))}
     call["probability"] = draw(st.sampled_from([0, 0.3, 0.9, 1]))
     call["count"] = draw(st.sampled_from([0, 1, 1, 2, 3]))
@@ -61,6 +97,8 @@ def calls(draw: st.DrawFn, targets: list[str]) -> dict[str, Any]:
         call["retries"] = draw(st.integers(0, 2))
         if call["retries"]:
             call["retry_backoff"] = draw(st.sampled_from(["0s", "7ms"]))
+    if paired:
+        call["network"] = draw(networks)
     return call
 
 
@@ -84,10 +122,39 @@ def guards(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def variants(draw: st.DrawFn) -> dict[str, Any]:
+    """Return the variants of an operation; some ask for baggage that others may have set."""
+    found = {}
+    for name in draw(st.lists(st.sampled_from(["v1", "v2", "eu", "us"]), max_size=4, unique=True)):
+        variant: dict[str, Any] = {"weight": draw(st.sampled_from([0, 0.5, 1, 3]))}
+        if draw(st.booleans()):
+            variant |= {"attributes": draw(attributes), "duration": draw(durations)}
+        if draw(st.booleans()):
+            variant["error_rate"] = draw(shares)
+        if draw(st.booleans()):
+            variant["baggage"] = draw(st.sampled_from(BAGGAGE))
+        if draw(st.booleans()):
+            variant["when"] = draw(st.sampled_from(BAGGAGE))
+        found[name] = variant
+    return found if any(each["weight"] for each in found.values()) else {}
+
+
+BAGGAGE = [{"region": "eu"}, {"region": "us"}, {"who": "op0"}, {"region": "eu", "k": "v"}]
+
+
+@st.composite
 def topologies(
-    draw: st.DrawFn, *, rate: str = "100/s", guarded: bool = False, linked: bool = True
+    draw: st.DrawFn,
+    *,
+    rate: str = "100/s",
+    guarded: bool = False,
+    linked: bool = True,
+    paired: bool = False,
 ) -> Topology:
-    """Return a topology of up to six operations, each calling only later ones."""
+    """Return a topology of up to six operations, each calling only later ones.
+
+    *paired*: spans may come in pairs.
+    """
     count = draw(st.integers(1, 6))
     refs = [f"{SERVICES[index % 3]}.op{index}" for index in range(count)]
     services: dict[str, Any] = {}
@@ -95,7 +162,7 @@ def topologies(
         service, name = ref.split(".")
         operation = draw(plain_operations())
         if later := refs[index + 1 :]:
-            operation["calls"] = draw(st.lists(calls(later), max_size=3))
+            operation["calls"] = draw(st.lists(calls(later, paired=paired), max_size=3))
         others = [other for other in refs if other != ref]
         if linked and others and draw(st.booleans()):
             linking = draw(st.lists(st.sampled_from(others), max_size=2, unique=True))
@@ -114,7 +181,14 @@ def topologies(
             service, {"operations": {}, "attributes": {"team": service, "a": "service"}}
         )
         owner["operations"][name] = operation
-    return topology(services, traffic={"rate": rate}, scenarios=draw(scenarios(refs)))
+    for owner in services.values():
+        owner["instances"] = draw(instances)
+    return topology(
+        services,
+        traffic={"rate": rate},
+        scenarios=draw(scenarios(refs)),
+        **(draw(span_styles()) if paired else {}),
+    )
 
 
 @st.composite
@@ -125,6 +199,7 @@ def plain_operations(draw: st.DrawFn) -> dict[str, Any]:
         "error_rate": draw(shares),
         "call_style": draw(st.sampled_from(["parallel", "sequential"])),
         "attributes": draw(attributes),
+        "variants": draw(st.one_of(st.just({}), variants())),
     }
 
 
@@ -135,22 +210,24 @@ def scenarios(draw: st.DrawFn, refs: list[str]) -> list[dict[str, Any]]:
     for index in range(draw(st.integers(0, 2))):
         ref = draw(st.sampled_from(refs))
         override: dict[str, Any] = {"error_rate": draw(shares), "attributes": draw(attributes)}
+        override["variants"] = draw(changes)
         if draw(st.booleans()):
             override["duration"] = draw(durations)
+        override["instances"] = draw(ill)
         scenarios.append(
             {
                 "name": f"s{index}",
                 "at": draw(st.sampled_from(["0s", "105ms", "1s"])),
                 "duration": draw(st.sampled_from(["300ms", "2s"])),
                 "priority": draw(st.integers(-1, 1)),
-                "override": {ref: override},
+                "override": {ref: override, ref.split(".")[0]: {"instances": draw(ill)}},
             }
         )
     return scenarios
 
 
 @st.composite
-def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
+def layered(draw: st.DrawFn, *, fewest_calls: int = 0, paired: bool = False) -> Topology:
     """Return a topology of layers, in which operations share their callees.
 
     Without links. Any operation may begin a trace, whoever else calls it.
@@ -161,7 +238,11 @@ def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
         for depth, width in enumerate(widths)
     ]
     services: dict[str, Any] = {
-        each: {"operations": {}, "baggage": draw(st.sampled_from([{}, {"from": each}]))}
+        each: {
+            "operations": {},
+            "baggage": draw(st.sampled_from([{}, {"from": each}])),
+            "instances": draw(instances),
+        }
         for each in SERVICES
     }
     refs = [ref for layer in layers for ref in layer]
@@ -171,7 +252,11 @@ def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
             operation = draw(plain_operations())
             if below := [each for later in layers[depth + 1 :] for each in later][:4]:
                 operation["calls"] = draw(
-                    st.lists(calls(below), min_size=fewest_calls, max_size=fewest_calls + 2)
+                    st.lists(
+                        calls(below, paired=paired),
+                        min_size=fewest_calls,
+                        max_size=fewest_calls + 2,
+                    )
                 )
             if draw(st.booleans()):
                 operation["baggage_as_attributes"] = draw(st.booleans())
@@ -182,4 +267,5 @@ def layered(draw: st.DrawFn, *, fewest_calls: int = 0) -> Topology:
         {name: each for name, each in services.items() if each["operations"]},
         traffic=traffic,
         scenarios=draw(scenarios(refs)),
+        **(draw(span_styles()) if paired else {}),
     )

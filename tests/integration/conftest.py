@@ -15,7 +15,7 @@ from tests.integration.locust_runs import Locusts
 from tests.integration.played import Collected, Play, traces_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def collector(otelcol: Path, tmp_path: Path) -> Iterator[Callable[..., Collector
         *,
         metrics: bool = False,
         span_metrics: bool = False,
+        dimensions: Sequence[str] = (),
         host: Host | None = None,
     ) -> Collector:
         directory = tmp_path / f"collector{len(started)}"
@@ -37,6 +38,7 @@ def collector(otelcol: Path, tmp_path: Path) -> Iterator[Callable[..., Collector
             exporter=exporter,
             metrics=metrics,
             span_metrics=span_metrics,
+            dimensions=dimensions,
             host=host,
         )
         started.append(begun)

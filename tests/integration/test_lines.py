@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.logs import Logs
 from motel_locust.otlp.bodies import BodyBuilder, encode_heads
-from motel_locust.otlp.json_bodies import json_heads
+from motel_locust.otlp.json_bodies import JsonHeads
 from motel_locust.otlp.json_logs import JsonLogEncoder
 from motel_locust.otlp.json_spans import JsonSpanEncoder
 from motel_locust.otlp.logs import LogEncoder
@@ -88,7 +88,7 @@ def test_the_collector_reads_the_spans_and_records_that_protobuf_has(
         ("traces", JsonSpanEncoder, spans),
         ("logs", JsonLogEncoder, records),
     ):
-        line = body_of(BatchEncoder(encoder, rows_at_once=50), json_heads(OWN, {}, signal), batch)
+        line = body_of(BatchEncoder(encoder, rows_at_once=50), JsonHeads(OWN, {}, signal), batch)
         headers = {"Content-Type": "application/json"}
         request = Request(f"{running.endpoint}/v1/{signal}", line, headers)
         with urlopen(request, timeout=10) as answer:

@@ -13,7 +13,14 @@ from tests.integration.child import ROOT
 from tests.integration.collected import CollectedSpan
 from tests.integration.collector import Collector
 from tests.integration.locust_runs import Locusts
-from tests.integration.production import cardinalities, exponential, latencies, percentiles
+from tests.integration.production import (
+    cardinalities,
+    exponential,
+    latencies,
+    pairs,
+    percentiles,
+    variants,
+)
 from tests.integration.production.arrived import Arrived
 
 if TYPE_CHECKING:
@@ -30,6 +37,8 @@ USERS, SECONDS = 10, 5
 JUDGES: dict[str, tuple[Judge, int]] = {
     "percentiles": (percentiles.statistics, 15),
     "latencies": (latencies.statistics, 60),
+    "pairs": (pairs.statistics, 24),
+    "variants": (variants.statistics, 15),
     "exponential histograms": (exponential.statistics, 200),
     "cardinalities": (cardinalities.statistics, 35),
 }
@@ -54,7 +63,7 @@ def arrived(tmp_path_factory: pytest.TempPathFactory, otelcol: Path) -> Iterator
         finished = locusts.run(
             *("--topology", PRODUCTION, "--host", collector.endpoint, "--headless"),
             *("--users", str(USERS), "--spawn-rate", str(USERS), "--run-time", f"{SECONDS}s"),
-            *("--rate", "900/s", "--seed", "1"),
+            *("--rate", "600/s", "--seed", "1"),
             *("--signals", "traces,metrics", "--metrics-interval", "1s"),
         )
         collector.wait_for_span_metrics()

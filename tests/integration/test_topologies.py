@@ -197,6 +197,7 @@ SHOWS: dict[tuple[str, str], Callable[[Verdict], bool]] = {
     ("poisson", "as it is"): lambda v: v.counts["queue_rejections"] > 0,
     ("queue", "as it is"): lambda v: v.counts["queue_rejections"] > 0,
     ("retries-and-timeouts", "as it is"): lambda v: v.counts["timeouts"] > 0 < v.counts["retries"],
+    ("span-pairs", "as it is"): lambda v: v.counts["timeouts"] > 0 < v.counts["retries"],
 }
 
 
@@ -238,10 +239,20 @@ def spoiled(span: Span, how: str) -> None:
         *("attribute's value", "attribute's absence", "event", "link"),
     ],
 )
-@pytest.mark.parametrize(("name", "variant"), [("retries-and-timeouts", "as it is")])
-def test_the_judge_sees_what_is_wrong(name: str, variant: str, how: str, runs: Runs) -> None:
+@pytest.mark.parametrize(
+    ("name", "variant", "service"),
+    [("retries-and-timeouts", "as it is", "inventory"), ("span-pairs", "as it is", "orders")],
+)
+def test_the_judge_sees_what_is_wrong(
+    name: str, variant: str, service: str, how: str, runs: Runs
+) -> None:
     played = runs[name, variant].result(timeout=120)
-    one = next(each for each in played.spans if each.span.name == "reserve")
+    # Of orders, that is the caller's side of a call.
+    one = next(
+        each
+        for each in played.spans
+        if each.service == service and each.span.name in ("reserve", "append")
+    )
     span = Span()
     span.CopyFrom(one.span)
     spoiled(span, how)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from motel_locust.load.feeds import INSTANCE, resources
+from motel_locust.engine.instances import owner_of
+from motel_locust.load.feeds import resources
 from motel_locust.load.options import plain_values
 from motel_locust.load.run import STRIDE, Part, Run
+from motel_locust.topology.instances import INSTANCE_ID as INSTANCE
 from motel_locust.topology.model import Topology
 
 OPERATIONS = {"operations": {"o": {"duration": "1ms"}}}
@@ -67,6 +69,42 @@ def test_what_a_person_wrote_is_kept_alone_and_comes_first_in_a_cluster() -> Non
     assert beside.startswith("pod-1-")
     everywhere = named(environ={"OTEL_RESOURCE_ATTRIBUTES": f"{INSTANCE}=host"}, stride=1)
     assert everywhere == {"a": "host", "b": "host"}
+
+
+def test_instances_are_the_same_on_every_worker_and_others_for_every_class_and_seed() -> None:
+    def ids(*, seed: int = 1, name: str = "A", worker: int = 0, signals: str = "traces") -> Any:
+        topology = Topology.model_validate(
+            {
+                "version": 1,
+                "services": {
+                    "a": {
+                        **OPERATIONS,
+                        "resource_attributes": {"zone": "x", "pod": "none"},
+                        "instances": {"count": 3, "restart_every": "1m"},
+                        "instance_attributes": {"pod": "a-{n}-{id}", "restarts": "{restart}"},
+                    }
+                },
+                "traffic": {"rate": "1/s"},
+            }
+        )
+        options = plain_values({"signals": signals})
+        part = Part(name, "", "0" * 64, "", "", "")
+        run = Run("", 0, seed, STRIDE, 1, (part,), options, {})
+        found = resources(run, part, topology, worker=worker)
+        return [found[owner_of("a", resource)] for resource in range(6)]
+
+    assert ids() == ids(worker=5) == ids(signals="traces,metrics,logs")
+    known = [each[INSTANCE] for each in ids() + ids(seed=2) + ids(name="B")]
+    assert len(set(known)) == 18
+    assert all(UUID(each).version == 5 for each in known)
+    for resource, found in enumerate(ids()):
+        assert found == {
+            "service.name": "a",
+            "zone": "x",
+            INSTANCE: known[resource],
+            "pod": f"a-{resource % 3 + 1}-{known[resource][:8]}",
+            "restarts": str(resource // 3),
+        }
 
 
 def test_without_metrics_nothing_is_added() -> None:

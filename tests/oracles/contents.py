@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
@@ -82,17 +83,53 @@ def resource_faults(
 ) -> Iterator[str]:
     """Judge a resource that says it is *service*'s, its name apart."""
     found = plain(resource.attributes)
+    own = {}
+    if service.instances is not None:
+        own = instance_attributes(found, service)
+        if own is None:
+            yield f"resource {found} is no instance of {service.instances}"
+            return
     wanted = {
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "motel-locust",
         "telemetry.sdk.version": __version__,
         **environment,
         **service.resource_attributes,
+        **own,
         "service.name": found["service.name"],
         "motel.version": __version__,
     }
     if found != wanted:
         yield f"resource {found}, not {wanted}"
+
+
+def instance_attributes(found: Mapping[str, Any], service: model.Service) -> dict[str, str] | None:
+    """Return what tells an instance of *service* apart, as *found*; None if nothing like it is."""
+    instances, made = service.instances, found.get("service.instance.id", "")
+    assert instances is not None
+    form = {"n": r"(?P<n>\d+)", "restart": r"(?P<restart>\d+)", "id": re.escape(made[:8])}
+    shown: dict[str, set[str]] = defaultdict(set)
+    own = {"service.instance.id": made}
+    for key, text in service.instance_attributes.items():
+        words, known = "", set[str]()
+        for index, piece in enumerate(re.split(r"\{(n|id|restart)\}", text)):
+            again = piece in known and f"(?P={piece})"
+            words += (again or form[piece]) if index % 2 else re.escape(piece)
+            known |= {piece} if index % 2 and piece != "id" else set()
+        match = re.fullmatch(words, found.get(key, ""))
+        if match is None:
+            return None
+        for name, value in match.groupdict().items():
+            shown[name].add(value)
+        own[key] = found[key]
+    agreed = all(len(values) == 1 for values in shown.values())
+    numbers = [int(number) for number in shown["n"]]
+    restarted = any(int(restart) for restart in shown["restart"])
+    if not agreed or any(not 1 <= number <= instances.count for number in numbers):
+        return None
+    if restarted and instances.restart_every is None:
+        return None
+    return own if UUID(made).version == 5 else None
 
 
 def scope_faults(scope: InstrumentationScope) -> Iterator[str]:
@@ -106,6 +143,12 @@ def rejection(span: Span) -> str:
     """Return why the request was rejected that *span* stands for; empty if it was not."""
     reasons = [a.value for a in span.attributes if a.key == "synth.rejection_reason"]
     return reasons[0].string_value if reasons else ""
+
+
+def variant(span: Span) -> str | None:
+    """Return which variant of its operation *span* is, None for the plain operation."""
+    names = [a.value.string_value for a in span.attributes if a.key == "synth.variant"]
+    return names[0] if names else None
 
 
 def attribute_faults(
@@ -123,6 +166,8 @@ def attribute_faults(
         "synth.service": rules.service_name,
         "synth.operation": rules.name,
     }
+    if rules.variant is not None:
+        fixed["synth.variant"] = rules.variant
     if scenarios is not None:
         fixed["synth.scenarios"] = scenarios
     drawn: Mapping[str, model.Generator] = {}

@@ -45,6 +45,7 @@ class MeasuredSpan:
     trace_id: bytes
     number: int | None
     active: tuple[int, ...]
+    resource: int | None = None
 
 
 @dataclass
@@ -114,12 +115,14 @@ def octaves(value: float) -> Decimal:
     return Decimal(value).ln() / Decimal(2).ln()
 
 
-Key = tuple[str, str, frozenset[tuple[str, type, Any]]]
+Key = tuple[str, str, frozenset[tuple[str, type, Any]], int | None]
+Place = tuple[str, int | None]
+"""A service, and which of its resources."""
 
 
 @dataclass
 class ScalarMetrics:
-    """All spans of a run, and the points that stand at any instant of it."""
+    """All spans of a run, and the points that stand at its collections, one after the other."""
 
     topology: Topology
     spans: Sequence[MeasuredSpan]
@@ -129,32 +132,71 @@ class ScalarMetrics:
     delta: bool = False
     name: str = ""
     offset_ns: int = 0
+    gone_ns: dict[Place, int] = field(default_factory=dict)
+    """When a resource that no longer lives was told of for the last time, since the epoch."""
 
     def collect(self, *, after_ns: int, at_ns: int, final: bool) -> dict[Key, ScalarPoint]:
         """The points at *at_ns* since the epoch, when those before were collected *after_ns*."""
         found: dict[Key, ScalarPoint] = {}
+        recent: set[Place] = set()
+        going_on: Counter[Place] = Counter()
         for service, operation, metric in self._metrics():
             if metric.type == "gauge":
                 continue
             delta = self.delta and metric.type != "updowncounter"
-            since_ns = after_ns if delta else 0
-            for attributes, value, span, time_ns in self._measurements(
+            derived = metric.type == "updowncounter" and metric.value is None
+            for attributes, value, span, time_ns, resource in self._measurements(
                 service, operation, metric, until_ns=at_ns
             ):
+                place = service, resource
+                since_ns = after_ns if delta else self.gone_ns.get(place, 0)
                 if span is None:  # by time, the instant of the collection included
                     counts = since_ns < time_ns <= at_ns
                 else:
-                    counts = (final or time_ns < at_ns) and (time_ns >= since_ns or not delta)
+                    counts = (final or time_ns < at_ns) and time_ns >= since_ns
                 if not counts:
                     continue
-                key = (service, metric.name, typed(attributes))
+                if time_ns >= after_ns and not (span is None and time_ns == after_ns):
+                    recent.add(place)
+                going_on[place] += int(value) if derived else 0
+                key = (service, metric.name, typed(attributes), resource)
                 point = found.setdefault(key, self._point(metric, delta))
+                since_ns = max(since_ns, self.lifetime(service, resource)[0])
                 point.start_ns = self.epoch_ns + self.offset_ns + since_ns
                 point.values.append(value)
-                derived = metric.type == "updowncounter" and metric.value is None
                 if span is not None and time_ns >= after_ns and not derived:
                     point.candidates.append((span.span_id, value, span))
-        return found
+        for place in {(service, resource) for service, _, _, resource in found}:
+            if self.lifetime(*place)[1] <= at_ns and place not in recent and not going_on[place]:
+                self.gone_ns[place] = at_ns
+        return {
+            key: point
+            for key, point in found.items()
+            if self.gone_ns.get((key[0], key[3])) != at_ns
+        }
+
+    def lifetime(self, service: str, resource: int | None) -> tuple[int, float]:
+        """From when to before when it lives, since the epoch."""
+        instances = self.topology.services[service].instances
+        if instances is None or instances.restart_every is None:
+            return 0, math.inf
+        assert resource is not None
+        life, count = instances.restart_every, instances.count
+        begin = resource // count * life - life * (count - 1 - resource % count) // count
+        return max(begin, 0), begin + life
+
+    def _resources(self, service: str, *, until_ns: int) -> list[int | None]:
+        """All that live at any time up to an instant."""
+        instances = self.topology.services[service].instances
+        if instances is None:
+            return [None]
+        found, number = [], 0
+        while self.lifetime(service, number // instances.count * instances.count)[0] <= until_ns:
+            found.append(number)
+            number += 1
+            if instances.restart_every is None and number == instances.count:
+                break
+        return [each for each in found if self.lifetime(service, each)[0] <= until_ns]
 
     def _metrics(self) -> Iterator[tuple[str, str | None, Metric]]:
         for service, owner in self.topology.services.items():
@@ -177,19 +219,32 @@ class ScalarMetrics:
 
     def _measurements(
         self, service: str, operation: str | None, metric: Metric, *, until_ns: int
-    ) -> Iterator[tuple[dict[str, Any], float, MeasuredSpan | None, int]]:
-        """Attributes, value, span if any, and the time since the epoch."""
+    ) -> Iterator[tuple[dict[str, Any], float, MeasuredSpan | None, int, int | None]]:
+        """Attributes, value, span if any, the time since the epoch, and the resource."""
         place = (draws.key(self.seed, self.name), service, "metric", metric.name)
         scope = service if operation is None else f"{service}.{operation}"
         if metric.interval is not None:
-            key = draws.key(*place, "time", self.worker)
-            for number in range(1, until_ns // metric.interval + 1):
-                time_ns = number * metric.interval
+            by_time = [
+                (resource, number * metric.interval)
+                for resource in self._resources(service, until_ns=until_ns)
+                for number in range(1, until_ns // metric.interval + 1)
+            ]
+            for resource, time_ns in by_time:
+                begin_ns, end_ns = self.lifetime(service, resource)
+                if not begin_ns <= time_ns < end_ns:
+                    continue
+                number = time_ns // metric.interval
+                purpose = ("time", self.worker)
+                instances = self.topology.services[service].instances
+                if instances is not None and resource is not None:
+                    purpose += ("instance", resource % instances.count)
+                key = draws.key(*place, *purpose)
                 word = int(draws.draw_words(np.array([number], np.uint64), np.uint64(key))[0])
                 named = {} if operation is None else {"operation.name": operation}
                 attributes = named | self._drawn(metric, word, number, place)
                 active = scenarios.active(self.topology, time_ns)
-                yield attributes, self._value(metric, scope, active, word, place), None, time_ns
+                value = self._value(metric, scope, active, word, place)
+                yield attributes, value, None, time_ns, resource
             return
         for span in self.spans:
             if span.service != service or operation not in (None, span.operation):
@@ -201,15 +256,16 @@ class ScalarMetrics:
             ends_ns = span.end_ns - self.epoch_ns - self.offset_ns
             if metric.value is not None:
                 value = self._value(metric, scope, span.active, span.span_id, place)
-                yield attributes, value, span, ends_ns
+                yield attributes, value, span, ends_ns, span.resource
             elif metric.type in ("histogram", "exponential_histogram"):
-                yield attributes, duration(span.end_ns - span.start_ns, metric.unit), span, ends_ns
+                took = duration(span.end_ns - span.start_ns, metric.unit)
+                yield attributes, took, span, ends_ns, span.resource
             elif metric.type == "counter":
-                yield attributes, 1, span, ends_ns
+                yield attributes, 1, span, ends_ns, span.resource
             else:
                 begins_ns = span.start_ns - self.epoch_ns - self.offset_ns
-                yield attributes, 1, span, begins_ns
-                yield attributes, -1, span, ends_ns
+                yield attributes, 1, span, begins_ns, span.resource
+                yield attributes, -1, span, ends_ns, span.resource
 
     def _value(
         self,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.oracles import contents
+from tests.oracles import contents, pairs
 from tests.oracles.explanation import explain
 from tests.oracles.links import LinkJudge
 from tests.oracles.rules import Active, Rules, active_at, roots_at, rules_of, top_roots
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class Match:
     """A trace compared with the rules of its arrival."""
 
+    arrival_ns: int
     problems: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     edges: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -84,6 +85,7 @@ class _Judging:
         self._topology, self._epoch_ns = topology, epoch_ns
         self._labelled, self._environment = labelled, environment
         self._servers = top_roots(topology)
+        self._paired = topology.spans == "paired"
         self._rules: dict[Active, dict[tuple[str, str], Rules]] = {}
         self._traces: list[Trace] = []
 
@@ -113,14 +115,24 @@ class _Judging:
         """Return the tree that the spans are, or why they are none."""
         if active not in self._rules:
             self._rules[active] = rules_of(self._topology, active)
+            if self._paired:
+                self._rules[active] = pairs.to_sides(self._rules[active])
         visits: dict[bytes, Visit] = {}
         for each in members:
             span = each.span
             rules = self._rules[active].get((each.service, span.name))
+            ref = rules.ref if rules else ""
+            if self._paired and span.kind in pairs.SIDES:
+                rules = pairs.unknown_side(self._topology, each.service, span.name)
+                ref = pairs.edge_of(span, each.service)
             if rules is None:
                 return f"no operation {span.name!r} in service {each.service!r}"
+            variant = contents.variant(span)
+            if variant is not None and variant not in rules.variants:
+                return f"no variant {variant!r} of {rules.ref}"
+            rules = rules.variants.get(variant, rules)
             visits[span.span_id] = Visit(
-                rules.ref,
+                ref,
                 span.start_time_unix_nano,
                 span.end_time_unix_nano,
                 span.status.code == Status.STATUS_CODE_ERROR,
@@ -139,11 +151,14 @@ class _Judging:
             if visit.start_ns < parent.start_ns:
                 return f"{visit.ref} starts before its parent {parent.ref}"
             parent.children.append(visit)
+            inside = visit.rules.service_name == parent.rules.service_name
+            if inside and visit.collected.resource != parent.collected.resource:
+                return f"{visit.ref} is served by another instance than {parent.ref}"
         return Trace(trace_id, roots[0], arrival_ns, list(visits.values()))
 
     def _match(self, trace: Trace, active: Active) -> Match:
         """Compare *trace* with the rules while *active* are."""
-        match = Match()
+        match = Match(trace.arrival_ns)
         if trace.root.ref not in roots_at(self._topology, active):
             match.problems.append(f"begins at {trace.root.ref}")
         labels = None
@@ -157,6 +172,7 @@ class _Judging:
             met += 1
             rules = visit.rules
             baggage = {**inherited, **rules.service.baggage, **rules.operation.baggage}
+            baggage |= rules.baggage
             faults = [
                 *contents.attribute_faults(
                     visit.span,
@@ -171,10 +187,17 @@ class _Judging:
                 ),
                 *contents.status_faults(visit.span),
             ]
+            if not visit.rejection and visit.ref == rules.ref:
+                plain = self._rules[active][rules.service_name, rules.name]
+                possible = plain.variants_for(inherited)
+                if rules.variant not in possible:
+                    faults.append(f"variant {rules.variant!r}, not of {possible}")
             kind = wanted_kinds.get(visit.span.span_id)
             if kind is not None and visit.span.kind != kind:
                 faults.append(f"kind {visit.span.kind}, not {kind}")
             explain_visit = self._refused if visit.rejection else self._explained
+            if isinstance(rules, pairs.SideRules):
+                explain_visit = self._between
             faults += explain_visit(visit, match, wanted_kinds)
             match.problems += [f"{visit.ref}: {each}" for each in faults]
             pending += [(child, baggage) for child in visit.children]
@@ -218,17 +241,42 @@ class _Judging:
             for each in visit.rules.durations()
         ):
             yield f"own duration {found.own_ns} ns"
+        number = 0
         for attempt in found.attempts:
             child, call = attempt.child, attempt.call
+            number = number + 1 if attempt.retry else 0
             assert isinstance(child, Visit)
             awaited = not call.detached and not attempt.timed_out
             if awaited and child.end_ns > visit.end_ns:
                 yield f"{child.ref} ends after it"
             kinds[child.span.span_id] = self._kind(call, child, visit)
-            match.edges[visit.ref, child.ref] += 1
             match.counts.update(timeouts=attempt.timed_out, retries=attempt.retry)
+            if child.span.kind in pairs.SIDES and self._paired:
+                active = active_at(self._topology, match.arrival_ns)
+                rules = self._rules[active]
+                child.rules = pairs.side(self._topology, rules, visit.rules, call, number)
+            else:
+                match.edges[visit.ref, child.ref] += 1
+
+    def _between(self, visit: Visit, match: Match, kinds: dict[bytes, int]) -> Iterator[str]:
+        """Judge a span that is the caller's side of a call, and note what it called."""
+        rules = visit.rules
+        assert isinstance(rules, pairs.SideRules)
+        yield from pairs.side_faults(rules, visit, list(visit.children))
+        for child in visit.children:
+            message = pairs.is_message(rules.call)
+            kinds[child.span.span_id] = (
+                Span.SPAN_KIND_CONSUMER if message else Span.SPAN_KIND_SERVER
+            )
+            match.edges[rules.ref, child.ref] += 1
+            match.counts.update(timeouts=pairs.timed_out(rules.call, visit, child))
 
     def _kind(self, call: Call, child: Visit, parent: Visit) -> int:
+        if self._paired:
+            if child.ref == child.rules.ref:
+                return Span.SPAN_KIND_INTERNAL
+            message = pairs.is_message(call)
+            return Span.SPAN_KIND_PRODUCER if message else Span.SPAN_KIND_CLIENT
         if child.ref in self._servers:
             return Span.SPAN_KIND_SERVER
         if call.producer:

@@ -27,7 +27,7 @@ from motel_locust.engine.columns import (
 )
 from motel_locust.engine.records import LogBatch
 from motel_locust.otlp.bodies import BodyBuilder, encode_heads
-from motel_locust.otlp.json_bodies import json_heads
+from motel_locust.otlp.json_bodies import JsonHeads
 from motel_locust.otlp.json_logs import JsonLogEncoder
 from motel_locust.otlp.json_spans import JsonSpanEncoder
 from motel_locust.otlp.lines import request_line
@@ -85,7 +85,7 @@ def assert_alike(
     spans = signal == "traces"
     line = body_of(
         JsonSpanEncoder if spans else JsonLogEncoder,
-        json_heads(resources, environment, signal),
+        JsonHeads(resources, environment, signal),
         batch,
         most=most,
         at_once=at_once,
@@ -93,6 +93,9 @@ def assert_alike(
     protobuf = body_of(
         SpanEncoder if spans else LogEncoder, encode_heads(resources, environment), batch
     )
+    if not protobuf:
+        assert line == b""
+        return
     assert line.endswith(b"\n")
     assert len(line.splitlines()) == 1
     cut = most < HUGE
@@ -183,13 +186,13 @@ def one(column: Any, row: int) -> Any:
     return None if column is None else column[row : row + 1]
 
 
-def test_no_rows_are_no_bytes_and_no_items_an_empty_request():
+def test_no_items_are_no_body():
     encoded = JsonSpanEncoder(shape_of()).encode(
         plain(shape_of(), rows=3).columns[0], np.zeros(3, "V16")
     )
     assert len(encoded.offsets) == 4
-    builder = BodyBuilder(json_heads({"shop": {}}, {}, "traces"))
-    assert (builder.build(), builder.size) == (b"{}\n", 3)
+    builder = BodyBuilder(JsonHeads({"shop": {}}, {}, "traces"))
+    assert (builder.build(), builder.size) == (b"", 0)
 
 
 @pytest.mark.parametrize("parts", [("", ""), ("a", '"', "\\"), ("", "-", "/", "!", "\n")])

@@ -13,6 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
 from motel_locust.engine.assembly import NOTHING
 from motel_locust.engine.columns import Batch, Columns, Constant, Counts, Kind, Shape
+from motel_locust.engine.instances import owner_of
 from motel_locust.otlp.parcels import BatchEncoder, Parcel
 from motel_locust.otlp.spans import SpanEncoder
 from tests.oracles import spans as oracle
@@ -22,10 +23,10 @@ limits = st.sampled_from([1, 100, 300, 1000, 5000, 1 << 20])
 
 
 def spans_of(parcel: Parcel) -> Counter[tuple[str, bytes]]:
-    """Every span with its service, in a form that is equal for equal spans."""
+    """Every span with its owner, in a form that is equal for equal spans."""
     return Counter(
-        (service, oracle.normal_form(span))
-        for service, pieces in parcel.pieces.items()
+        (owner, oracle.normal_form(span))
+        for owner, pieces in parcel.pieces.items()
         for span in ScopeSpans.FromString(b"".join(pieces)).spans
     )
 
@@ -33,7 +34,12 @@ def spans_of(parcel: Parcel) -> Counter[tuple[str, bytes]]:
 def spans_between(batch: Batch, part: int) -> Counter[tuple[str, bytes]]:
     """The same of a part of a batch, from its columns."""
     return Counter(
-        (columns.shape.service, oracle.normal_form(oracle.span(columns, row, batch.trace_id)))
+        (
+            columns.shape.service
+            if columns.resource is None
+            else owner_of(columns.shape.service, int(columns.resource[row])),
+            oracle.normal_form(oracle.span(columns, row, batch.trace_id)),
+        )
         for columns, rows in zip(batch.columns, batch.rows, strict=True)
         for row in range(rows[part], rows[part + 1])
     )
@@ -51,10 +57,20 @@ def by_part(batch: Batch, parcels: list[Parcel]) -> list[list[Parcel]]:
 @settings(max_examples=60, deadline=None)
 @given(
     st.booleans().flatmap(lambda in_order: batches(in_order=in_order)),
+    st.lists(st.integers(0, 10**12), max_size=3),
     limits,
     st.sampled_from([None, 1, 3]),
 )
-def test_the_parcels_of_a_part_are_the_part(batch, limit, at_once):
+def test_the_parcels_of_a_part_are_the_part(batch, resources, limit, at_once):
+    if resources:
+        # Some services have several resources; each span is of one of them.
+        columns = tuple(
+            each
+            if place == 1
+            else replace(each, resource=np.resize(np.repeat(resources, 2), len(each.trace)))
+            for place, each in enumerate(batch.columns)
+        )
+        batch = replace(batch, columns=columns)
     encoder = BatchEncoder(SpanEncoder, max_body_bytes=limit, rows_at_once=at_once)
     parcels = encoder.encode(batch)
     for part, group in enumerate(by_part(batch, parcels)):

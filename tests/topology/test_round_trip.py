@@ -22,7 +22,8 @@ from motel_locust.topology.reading import Source, parse_topology
 # fmt: off
 DURATIONS = frozenset({
     "at", "burst_duration", "burst_interval", "cooldown", "delay", "duration", "interval",
-    "latency_threshold", "period", "retry_backoff", "timeout", "until", "walk", "window",
+    "latency_threshold", "period", "restart_every", "retry_backoff",
+    "timeout", "until", "walk", "window",
 })
 # fmt: on
 
@@ -111,11 +112,16 @@ calls = st.one_of(
             "timeout": durations,
             "retries": st.integers(1, 3),
             "producer": st.booleans(),
+            "network": distributions,
         },
     ),
     parts({"target": st.just("leaf.work"), "async": st.just(True)}),
     parts({"target": st.just("leaf.work"), "retries": st.just(2), "retry_backoff": delays}),
 )
+changes = {"weight": st.floats(0.01, 99), "duration": distributions, "error_rate": ratios}
+changes["attributes"] = attributes
+bags = st.dictionaries(st.sampled_from(["a", "b-c"]), names)
+variants = st.dictionaries(names, parts({}, {**changes, "baggage": bags}), max_size=3)
 logs = parts(
     {"severity": st.sampled_from(["INFO", "warn"]), "body": names},
     {"condition": st.sampled_from(["error", "slow"]), "probability": ratios, "delay": delays},
@@ -129,7 +135,8 @@ operations = parts(
         "attributes": attributes,
         "events": st.lists(parts({"name": names}, {"delay": delays, "attributes": attributes})),
         "links": st.just(["leaf.work"]),
-        "baggage": st.dictionaries(st.sampled_from(["a", "b-c"]), names),
+        "baggage": bags,
+        "variants": variants,
         "baggage_as_attributes": st.booleans(),
         "logs": st.lists(logs, max_size=2),
         "queue_depth": st.integers(0, 100),
@@ -175,6 +182,13 @@ scenarios = parts(
         "traffic": traffics,
     },
 )
+instances = parts(
+    {"count": st.integers(3, 10_000)},
+    {
+        "weights": st.dictionaries(st.sampled_from(["1", "3"]), st.floats(0.1, 9)),
+        "restart_every": st.sampled_from(["1s", "1h30m"]),
+    },
+)
 topologies = parts(
     {
         "version": st.just(1),
@@ -182,14 +196,24 @@ topologies = parts(
             {
                 "leaf": st.just({"operations": {"work": {"duration": "1ms"}}}),
                 "web": parts(
-                    {"operations": st.dictionaries(names, operations, min_size=1, max_size=3)},
-                    {"resource_attributes": st.dictionaries(names, names, max_size=2)},
+                    {
+                        "operations": st.dictionaries(names, operations, min_size=1, max_size=3),
+                        "instances": instances,
+                    },
+                    {
+                        "resource_attributes": st.dictionaries(names, names, max_size=2),
+                        "instance_attributes": st.just({"k8s.pod.name": "{n}-{id}-{restart}{"}),
+                    },
                 ),
             }
         ),
         "traffic": traffics,
     },
-    {"scenarios": st.lists(scenarios, max_size=2)},
+    {
+        "scenarios": st.lists(scenarios, max_size=2),
+        "spans": st.sampled_from(["single", "paired"]),
+        "network": distributions,
+    },
 ).map(Topology.model_validate)
 
 

@@ -41,7 +41,8 @@ NEEDS_THE_WHOLE = {
     *("duplicate-name", "unknown-operation", "ambiguous-reference", "self-link"),
     *("unknown-override", "misplaced-override", "not-called", "unknown-metric", "fixed-metric"),
     *("call-cycle", "scenario-cycle", "invalid-yaml", "invalid-key", "invalid-merge"),
-    *("unknown-domain", "unknown-reference"),
+    *("unknown-domain", "unknown-reference", "unknown-instance"),
+    *("unknown-variant", "unknown-baggage", "too-many-variants"),
     *("unreadable-source", "unknown-column"),
 }
 """Codes of what a schema cannot tell: it sees neither YAML's syntax nor two places at once."""

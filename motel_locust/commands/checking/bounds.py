@@ -22,8 +22,8 @@ class Bounds:
     """The greatest depth, fan-out and size of a trace, and where they are.
 
     Attributes:
-        depth: Calls from a root to the deepest span.
-        path: The operations on the way there.
+        depth: Spans from below a root to the deepest one.
+        path: The operations on the way there, without the caller's sides of calls.
         fan_out: Direct children of one span.
         widest: The operation that has them; it need not be reachable.
         spans: Spans of one trace, held at ``MOST_SPANS``.
@@ -59,7 +59,8 @@ def bounds(wiring: Wiring) -> Bounds:
     path = [deepest]
     while path[-1] in deeper:
         path.append(deeper[path[-1]])
-    return Bounds(depth[deepest], tuple(path), fan_out[widest], widest, size[largest], largest)
+    told = tuple(ref for ref in path if ref not in wiring.clients)
+    return Bounds(depth[deepest], told, fan_out[widest], widest, size[largest], largest)
 
 
 def attempts(call: Call) -> int:

@@ -18,13 +18,17 @@ from motel_locust.engine.engine import Engine
 from motel_locust.otlp.spans import SpanEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from motel_locust.engine.columns import Batch, Shape
     from motel_locust.engine.scenarios import Active
-    from motel_locust.topology.model import Topology
+    from motel_locust.topology.model import (
+        DurationDistribution,
+        PercentileDistribution,
+        Topology,
+    )
 
 USER_CLASS: Final = "Topology"
 """The user class of ``locustfiles/topology.py``; its name is a part of the seed's key."""
@@ -105,7 +109,7 @@ def sample(
         for columns in batch.columns:
             shape = columns.shape
             encoded = _encoder(encoders, shape).encode(columns, batch.trace_id)
-            of = seen.setdefault(f"{shape.service}.{shape.name}", Seen())
+            of = seen.setdefault(shape.ref, Seen())
             of.spans += columns.trace.size
             of.errors += int(np.count_nonzero(columns.failed))
             of.size += len(encoded.content)
@@ -115,19 +119,30 @@ def sample(
 
 
 def late_share(
-    topology: Topology, active: Active, draw: Draw, *, ref: str, timeout_ns: int, traces: int
+    topology: Topology,
+    active: Active,
+    draw: Draw,
+    *,
+    ref: str,
+    baggage: Mapping[str, str],
+    timeout_ns: int,
+    traces: int,
+    network: DurationDistribution | PercentileDistribution,
 ) -> float:
     """Return how many of *traces* requests to *ref* go well but take over *timeout_ns*: 0 to 1.
 
-    What lies below a request depends neither on its caller nor on its time, so these are traces
-    that begin there.
+    What lies below a request depends neither on its caller, but for the *baggage* that it brings,
+    nor on its time, so these are traces that begin there; the *network* takes its time besides.
     """
-    late = 0
-    for batch in _batches(hold(topology, active, begin_at=ref), draw, traces):
+    late = 0.0
+    for batch in _batches(hold(topology, active, begin_at=ref, bringing=baggage), draw, traces):
         for columns in batch.columns:
-            if columns.parent_id is None:
-                over = columns.end_ns - columns.start_ns > timeout_ns
-                late += int(np.count_nonzero(over & ~columns.failed))
+            if columns.shape.ref == ref:
+                took_ns = (columns.end_ns - columns.start_ns)[~columns.failed]
+                over = took_ns > timeout_ns
+                late += int(np.count_nonzero(over))
+                left_ns = timeout_ns - took_ns[~over]
+                late += sum(map(network.share_above, left_ns.tolist()))
     return late / traces
 
 

@@ -3,8 +3,10 @@
 What chance decides about the course of a trace are *choice points*, each for all visits of its
 operation in a sample. Sample number r decides them so:
 
-    r = 0       all true: it errs, the call is made, every attempt but the last counts as failed
-    r = 1       all true but own errors: the healthy branch at its widest
+    r = 0       all true: it errs, the call is made, every attempt but the last counts as failed,
+                and of variants it is the one that errs most
+    r = 1       all true but own errors, and of variants the one that errs least: the healthy branch
+                at its widest
     r = 2       all false
     r from 3    each is fixed with a chance of 0.35, to a fair coin; and with d = r - 3 below twice
                 the number of points, point d div 2 is true if d is even, else false
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.commands.checking.sampling import Draw
+    from motel_locust.engine.choices import Choice
     from motel_locust.engine.plan import OperationPlan
     from motel_locust.engine.scenarios import Active
     from motel_locust.engine.walk import Rows
@@ -57,7 +60,7 @@ _SPANS_OF_A_BATCH: Final = 100_000
 class Point(NamedTuple):
     """A choice point; *call* is the index among the operation's effective calls."""
 
-    kind: Literal["error", "call", "retry"]
+    kind: Literal["choice", "error", "call", "retry"]
     ref: str
     call: int = 0
 
@@ -114,7 +117,10 @@ def choice_points(plan: Plan) -> list[Point]:
     """Return the choice points of *plan*, by service, operation and call."""
     found: list[Point] = []
     for ref, operation in plan.operations.items():
-        if 0 < operation.error_rate < 1:
+        if len(operation.variants) > 1:
+            found.append(Point("choice", ref))
+        rates = [each.error_rate for each in (operation, *operation.variants.values())]
+        if any(0 < rate < 1 for rate in rates):
             found.append(Point("error", ref))
         for index, call in enumerate(operation.calls):
             if call.gate is not None:
@@ -141,7 +147,7 @@ def decide(
     is_fixed = draws.draw_words(fixed, trace_key) < draws.threshold(FIXED_SHARE)
     is_true = draws.draw_words(coin, trace_key) < draws.threshold(0.5)
     decided = np.where(is_fixed, np.where(is_true, TRUE, FALSE), FREE).astype(np.int8)
-    errors = np.array([point.kind == "error" for point in points])
+    errors = np.array([point.kind in ("choice", "error") for point in points])
     decided[:, number < EXTREMES - 1] = TRUE
     decided[np.ix_(errors, number == 1)] = FALSE
     decided[:, number == EXTREMES - 1] = FALSE
@@ -176,10 +182,25 @@ class _DecidedWalk(Walk):
         """Return the roots: extreme samples have theirs."""
         return np.where(self._root < 0, super().decide_roots(trace_key), self._root)
 
+    def decide_choices(
+        self, choice: Choice, rows: Rows, drawn: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return the options: the one that errs most, or least; of equal ones the last or first."""
+        point = Point("choice", choice.operation.ref)
+        if point not in self._decisions:
+            return drawn
+        rates = [each.operation.error_rate for each in choice.options]
+        most = len(rates) - 1 - rates[::-1].index(max(rates))
+        decision = self._decisions[point][rows]
+        decided = np.where(decision == TRUE, most, rates.index(min(rates)))
+        return np.where(decision == FREE, drawn, decided)
+
     def decide_errors(
         self, operation: OperationPlan, rows: Rows, drawn: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        """Return which spans break on their own."""
+        """Return which spans break on their own; those of a variant that cannot do otherwise do."""
+        if not 0 < operation.error_rate < 1:
+            return drawn
         return self._decided(Point("error", operation.ref), rows, drawn)
 
     def decide_calls(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from motel_locust.commands.checking.bounds import bounds
-from motel_locust.commands.checking.expectation import Estimate, Expectation, expect
+from motel_locust.commands.checking.expectation import Estimate, Expectation, LateShare, expect
 from motel_locust.commands.checking.sampling import late_share, sample, tell_nobody
 from motel_locust.commands.checking.sets import ScenarioSet, wire
 from motel_locust.commands.checking.sizes import Spread, spread
@@ -18,6 +18,7 @@ from motel_locust.topology import linking
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from motel_locust.commands.checking.expectation import Durations
     from motel_locust.commands.checking.rates import Stretch
     from motel_locust.commands.checking.sampling import Draw, Sample
     from motel_locust.engine.scenarios import Active
@@ -26,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One operation's part of a trace.
+    """One operation's part of a trace, or that of one service's calls to an operation.
 
     Attributes:
-        service: Whose operation it is.
-        name: What it is called there.
+        service: Whose spans they are.
+        name: What these are called.
         spans: Expected spans in a trace.
         errors: Expected share of them that have status ERROR, 0 to 1.
         size: Mean bytes of a span, encoded, without resource and scope; those of its service's
@@ -52,7 +53,7 @@ class Volume:
 
     Attributes:
         scenarios: The set.
-        shares: The operations' parts, by their refs.
+        shares: The operations' parts, by their refs; then those of the caller's sides of calls.
         calls: Expected spans in a trace that the first operation makes of the second.
         latency: How long sampled traces take, from start to end of their roots, in ns.
     """
@@ -131,9 +132,11 @@ def volume_of(topology: Topology, scenarios: ScenarioSet, draw: Draw, sampled: S
     expected = expect(wiring, _late_shares(topology, active, draw, traces))
     if bounds(wiring).spans > draw.limit:
         expected = _cut(expected, sampled)
-    sizes = _sizes(topology, sampled)
+    places = linking.operations(topology)
+    places |= {each.edge: (each.place[0], each.peer[1]) for each in wiring.clients.values()}
+    sizes = _sizes(places, sampled)
     shares = {}
-    for ref, (service, name) in linking.operations(topology).items():
+    for ref, (service, name) in places.items():
         seen = sampled.seen.get(ref)
         shares[ref] = Share(
             service,
@@ -156,17 +159,23 @@ def peak(stretches: Iterable[Stretch], volumes: Mapping[Active, Volume]) -> Peak
     return max(found, key=lambda each: each.spans_per_s)
 
 
-def _late_shares(
-    topology: Topology, active: Active, draw: Draw, traces: int
-) -> Callable[[str, int], float]:
-    known: dict[tuple[str, int], float] = {}
+def _late_shares(topology: Topology, active: Active, draw: Draw, traces: int) -> LateShare:
+    known: dict[tuple[object, ...], float] = {}
 
-    def share(ref: str, timeout_ns: int) -> float:
-        if (ref, timeout_ns) not in known:
-            known[ref, timeout_ns] = late_share(
-                topology, active, draw, ref=ref, timeout_ns=timeout_ns, traces=traces
+    def share(ref: str, baggage: Mapping[str, str], timeout_ns: int, network: Durations) -> float:
+        key = (ref, frozenset(baggage.items()), timeout_ns, network)
+        if key not in known:
+            known[key] = late_share(
+                topology,
+                active,
+                draw,
+                ref=ref,
+                baggage=baggage,
+                timeout_ns=timeout_ns,
+                traces=traces,
+                network=network,
             )
-        return known[ref, timeout_ns]
+        return known[key]
 
     return share
 
@@ -192,9 +201,8 @@ def _part(of: float, whole: float) -> float:
     return of / whole if whole else 0.0
 
 
-def _sizes(topology: Topology, sampled: Sample) -> dict[str, float]:
-    """Return the mean bytes of a span of each operation."""
-    places = linking.operations(topology)
+def _sizes(places: Mapping[str, tuple[str, str]], sampled: Sample) -> dict[str, float]:
+    """Return the mean bytes of a span of each of *places*, which tell the service first."""
     totals: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     for ref, seen in sampled.seen.items():
         for whose in (f"operation {ref}", f"service {places[ref][0]}", "all"):

@@ -30,6 +30,7 @@ LEFT_OUT: Final = frozenset(
         "synth.service",
         "synth.operation",
         "synth.scenarios",
+        "synth.variant",
         "service.name",
         "motel.version",
         "telemetry.sdk.language",

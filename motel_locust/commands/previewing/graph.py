@@ -83,6 +83,7 @@ def call_graph(topology: Topology, volume: Volume, traces_per_s: float) -> CallG
             share.latency,
         )
         for ref, share in volume.shares.items()
+        if ref in wiring.operations
     )
     arrows = tuple(_arrows(wiring, volume, traces_per_s))
     return CallGraph(volume.scenarios.label, traces_per_s, boxes, arrows)
@@ -91,7 +92,9 @@ def call_graph(topology: Topology, volume: Volume, traces_per_s: float) -> CallG
 def _arrows(wiring: Wiring, volume: Volume, traces_per_s: float) -> list[Arrow]:
     entries: dict[tuple[str, str], list[Call]] = {}
     for ref, operation in wiring.operations.items():
-        for _, call in operation.calls:
+        for _, each in () if ref in wiring.clients else operation.calls:
+            client = wiring.clients.get(each.target)
+            call = each if client is None else client.call
             entries.setdefault((ref, call.target), []).append(call)
     return [
         Arrow(
@@ -120,4 +123,6 @@ def _words(call: Call) -> str:
         said.append("async")
     if call.producer:
         said.append("producer")
+    if call.network is not None:
+        said.append(f"network {call.network}")
     return ", ".join(said) or "always"

@@ -1,29 +1,34 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from motel_locust.commands.checking.expectation import Expectation, expect
+from motel_locust.commands.checking.expectation import Estimate, Expectation, expect
 from motel_locust.commands.checking.sampling import Draw, Sample, late_share, sample
-from motel_locust.commands.checking.sets import scenario_sets, wire
+from motel_locust.commands.checking.sets import Wiring, scenario_sets, wire
 from motel_locust.engine.scenarios import Active
+from motel_locust.topology import linking
 from motel_locust.topology.model import Topology
 from motel_locust.topology.reading import read_topology
 from tests.commands.checking.trees import FullTree, Outcomes
 from tests.engine.topologies import topologies, topology
 
+if TYPE_CHECKING:
+    from motel_locust.commands.checking.expectation import Durations
+
 EXAMPLES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
 DRAW = Draw(11, "", 10_000)
 
 
-def never_late(ref: str, timeout_ns: int) -> float:
-    raise AssertionError(f"{ref} has a closed form for {timeout_ns}")
+def never_late(ref: str, baggage: Mapping[str, str], timeout_ns: int, network: Durations) -> float:
+    raise AssertionError(f"{ref} has a closed form for {timeout_ns} and {network}")
 
 
 def without_timeouts(made: Topology) -> Topology:
@@ -44,12 +49,13 @@ def without_timeouts(made: Topology) -> Topology:
 
 
 @settings(max_examples=40, deadline=None)
-@given(topologies(linked=False))
+@given(topologies(linked=False) | topologies(linked=False, paired=True))
 def test_without_timeouts_it_is_the_mean_of_all_possible_traces(drawn: Topology) -> None:
     made = without_timeouts(drawn)
     wiring = wire(made, ())
     # Larger trees have too many outcomes to count one by one.
     assume(max(FullTree.of(made, ref).spans for ref in wiring.roots) <= 14)
+    counted = set(map(wiring.counted_as, wiring.operations))
     found = expect(wiring, never_late)
     outcomes = Outcomes(made)
     spans: defaultdict[str, Fraction] = defaultdict(Fraction)
@@ -57,16 +63,30 @@ def test_without_timeouts_it_is_the_mean_of_all_possible_traces(drawn: Topology)
         for (_, counts), chance in outcomes.of(root).items():
             for ref, count in counts:
                 spans[ref] += Fraction(weight) * chance * count
-    for ref in wiring.operations:
+    assert found.spans.keys() == found.errors.keys() == counted
+    for ref in counted:
         assert found.spans[ref].value == pytest.approx(float(spans[ref]), abs=1e-12)
         assert found.spans[ref].exact
+    asking = any(each.when for all_ in wiring.operations.values() for each in all_.variants)
+    for ref in linking.operations(made):
+        if asking and ref not in wiring.roots:
+            continue  # the mean is over what all callers bring, and how often
         failing = sum(chance for (failed, _), chance in outcomes.of(ref).items() if failed)
         assert found.errors[ref].value == pytest.approx(float(failing), abs=1e-12)
 
 
 def sampled(made: Topology, active: Active, traces: int) -> tuple[Expectation, Sample]:
-    def late(ref: str, timeout_ns: int) -> float:
-        return late_share(made, active, DRAW, ref=ref, timeout_ns=timeout_ns, traces=traces)
+    def late(ref: str, baggage: Mapping[str, str], timeout_ns: int, network: Durations) -> float:
+        return late_share(
+            made,
+            active,
+            DRAW,
+            ref=ref,
+            baggage=baggage,
+            timeout_ns=timeout_ns,
+            traces=traces,
+            network=network,
+        )
 
     return expect(wire(made, active), late), sample(made, active, DRAW, traces=traces)
 
@@ -132,15 +152,78 @@ def test_where_the_callee_waits_lateness_is_sampled_and_said_so() -> None:
     }
     asked = []
 
-    def half(ref: str, timeout_ns: int) -> float:
-        asked.append((ref, timeout_ns))
+    def half(ref: str, baggage: Mapping[str, str], timeout_ns: int, network: Durations) -> float:
+        asked.append((ref, dict(baggage), timeout_ns, network.mean_ns))
         return 0.5
 
     found = expect(wire(topology({"s": {"operations": operations}}), ()), half)
-    assert asked == [("s.mid", 5_000_000)]
+    assert asked == [("s.mid", {}, 5_000_000, 0)]
     assert {ref for ref, each in found.spans.items() if not each.exact} == {"s.mid", "s.leaf"}
     assert found.spans["s.leaf"].value == 1.5
     assert (found.errors["s.top"].value, found.errors["s.top"].exact) == (0.25, False)
+
+
+@pytest.mark.parametrize(("network", "exact"), [("2ms", True), ("2ms +/- 1ns", False)])
+def test_the_callers_side_is_late_when_callee_and_network_are(network: str, exact: bool) -> None:
+    top = {"duration": "1ms", "calls": [{"target": "b.leaf", "timeout": "14ms"}]}
+    leaf = {"duration": "10ms +/- 2ms", "error_rate": "10%"}
+    made = topology(
+        {"a": {"operations": {"top": top}}, "b": {"operations": {"leaf": leaf}}},
+        spans="paired",
+        network=network,
+    )
+    expected, found = sampled(made, (), 4000)
+    # One standard deviation above the mean, for what is left of the timeout.
+    share = 1 - 0.9 * 0.841345
+    off = 1e-5 if exact else 4 * (share * (1 - share) / 4000) ** 0.5
+    assert expected.errors["a -> b.leaf"].value == pytest.approx(share, abs=off)
+    assert expected.errors["a -> b.leaf"].exact == exact
+    assert expected.errors["a.top"].value == pytest.approx(expected.errors["a -> b.leaf"].value)
+    assert expected.errors["b.leaf"].value == pytest.approx(0.1)
+    seen = found.seen["a -> b.leaf"]
+    assert seen.errors / seen.spans == pytest.approx(share, abs=4 * (share / 4000) ** 0.5)
+    assert expected.calls == {("a.top", "b.leaf"): Estimate(1.0)}
+
+
+REGIONS = {"us": {"weight": 3, "baggage": {"region": "us"}}, "eu": {"baggage": {"region": "eu"}}}
+
+
+def regions(load: dict[str, Any], read: dict[str, Any]) -> Wiring:
+    """Return an operation that chooses between two regions, and two others below it."""
+    operations = {
+        "get": {"duration": "1ms", "variants": REGIONS, "calls": [{"target": "s.load", **load}]},
+        "load": {"duration": "1ms", "calls": [{"target": "s.read", "timeout": "20ms"}]},
+        "read": {"duration": "9ms +/- 1ms", **read},
+    }
+    return wire(topology({"s": {"operations": operations}}), ())
+
+
+def test_what_a_variant_changes_counts_as_often_as_it_is_chosen() -> None:
+    far = {"when": {"region": "eu"}, "duration": "20ms +/- 1ms", "error_rate": "10%"}
+    found = expect(regions({"retries": 1}, {"variants": {"far": far}}), never_late)
+    fails = 1 - 0.9 * 0.5
+    loads = 0.75 + 0.25 * (1 + fails)
+    assert found.spans["s.load"].value == pytest.approx(loads)
+    assert found.calls["s.get", "s.load"].value == pytest.approx(loads)
+    # Retries follow failures, so the slow region has more than its share of what lies below.
+    assert found.errors["s.read"].value == pytest.approx(0.25 * (1 + fails) * 0.1 / loads)
+    assert found.errors["s.load"].value == pytest.approx(0.25 * (1 + fails) * fails / loads)
+    assert found.errors["s.get"].value == pytest.approx(0.25 * fails**2, rel=1e-5)
+    assert all(each.exact for each in (*found.spans.values(), *found.errors.values()))
+
+
+def test_lateness_is_sampled_for_each_baggage_that_decides() -> None:
+    asked = []
+
+    def late(ref: str, baggage: Mapping[str, str], timeout_ns: int, network: Durations) -> float:
+        asked.append((ref, dict(baggage), timeout_ns))
+        return 0.5 if baggage == {"region": "eu"} else 0.0
+
+    far = {"far": {"when": {"region": "eu"}, "duration": "10ms"}}
+    found = expect(regions({"timeout": "15ms"}, {"variants": far}), late)
+    wanted = [("s.load", {"region": region}, 15_000_000) for region in ("eu", "us")]
+    assert sorted(asked, key=repr) == wanted
+    assert (found.errors["s.get"].value, found.errors["s.get"].exact) == (0.125, False)
 
 
 def test_failures_that_nobody_waits_for_harm_nobody() -> None:

@@ -20,7 +20,7 @@ from motel_locust.commands.checking.sampling import (
 from motel_locust.commands.checking.sets import hold, scenario_sets, wire
 from motel_locust.commands.checking.sizes import spread
 from motel_locust.engine.engine import Engine
-from motel_locust.topology.model import Topology
+from motel_locust.topology.model import DurationDistribution, Topology
 from motel_locust.topology.reading import read_topology
 from tests.engine.topologies import topologies, topology
 from tests.oracles.walk import ScalarSpan, ScalarWalk
@@ -49,7 +49,7 @@ def rows(found: Sample) -> list[tuple[int, int, int, int]]:
 
 
 @settings(max_examples=30, deadline=None)
-@given(topologies(), st.sampled_from([3, 10_000]))
+@given(topologies() | topologies(paired=True), st.sampled_from([3, 10_000]))
 def test_sample_i_is_trace_number_i_of_the_seed(made: Topology, limit: int) -> None:
     draw = Draw(7, "any name", limit)
     for scenarios in scenario_sets(made):
@@ -83,7 +83,7 @@ def test_a_run_draws_the_same_traces(name: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(topologies())
+@given(topologies(paired=True))
 def test_no_sample_is_beyond_the_bounds(made: Topology) -> None:
     for scenarios in scenario_sets(made):
         found = sample(made, scenarios.active, Draw(1, "", 10_000), traces=100)
@@ -129,11 +129,49 @@ def test_a_slow_success_is_late_and_a_slow_failure_is_none() -> None:
     made = topology({"s": {"operations": operations}})
     draw, traces = Draw(1, "", 10_000), 4000
 
-    def late(timeout_ns: int) -> float:
-        return late_share(made, (), draw, ref="s.top", timeout_ns=timeout_ns, traces=traces)
+    def late(timeout_ns: int, mean_ns: int = 0, deviation_ns: int = 0) -> float:
+        return late_share(
+            made,
+            (),
+            draw,
+            ref="s.top",
+            baggage={},
+            timeout_ns=timeout_ns,
+            traces=traces,
+            network=DurationDistribution(mean_ns, deviation_ns),
+        )
 
+    well = pytest.approx(0.75, abs=4 * (0.25 * 0.75 / traces) ** 0.5)
     assert late(30_000_000) == 0
-    assert late(29_999_999) == pytest.approx(0.75, abs=4 * (0.25 * 0.75 / traces) ** 0.5)
+    assert late(29_999_999) == well
+    assert late(31_999_999, 2_000_000) == well
+    assert late(32_000_000, 2_000_000) == 0
+    halved = pytest.approx(0.375, abs=4 * (0.25 * 0.75 / traces) ** 0.5)
+    assert late(32_000_000, 2_000_000, 1_000) == halved
+
+
+def test_what_a_request_brings_decides_on_what_lies_below() -> None:
+    far = {"far": {"when": {"region": "eu"}, "duration": "50ms"}}
+    operations = {
+        "get": {"duration": "1ms", "baggage": {"region": "eu"}, "calls": ["s.top"]},
+        "top": {"duration": "10ms", "calls": ["s.leaf"]},
+        "leaf": {"duration": "20ms", "variants": far},
+    }
+    made, draw = topology({"s": {"operations": operations}}), Draw(1, "", 10_000)
+    late = {
+        region: late_share(
+            made,
+            (),
+            draw,
+            ref="s.top",
+            baggage={"region": region},
+            timeout_ns=40_000_000,
+            traces=500,
+            network=DurationDistribution(0),
+        )
+        for region in ("eu", "us")
+    }
+    assert late == {"eu": 1.0, "us": 0.0}
 
 
 def test_percentiles_are_by_nearest_rank() -> None:

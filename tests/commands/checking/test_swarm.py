@@ -61,6 +61,23 @@ def test_the_first_three_samples_are_the_extremes() -> None:
     assert found.sizes.spans.tolist() == [1 + 5 + 4 + 1, 1 + 5 + 4, 1 + 1]
 
 
+def test_of_variants_the_extremes_take_the_worst_and_the_best() -> None:
+    variants = {
+        "fine": {"weight": 98},
+        "bad": {"weight": 1, "error_rate": "40%"},
+        "worst": {"weight": 1, "error_rate": 1},
+    }
+    calls = [{"target": "s.sorry", "condition": "on-error"}]
+    operations = {
+        "top": {"duration": "1ms", "variants": variants, "calls": calls},
+        "sorry": {"duration": "1ms"},
+    }
+    made = topology({"s": {"operations": operations}})
+    assert choice_points(plan_of(made)) == [Point("choice", "s.top"), Point("error", "s.top")]
+    found = explore(made, (), DRAW, samples=5)
+    assert found.sizes.spans[:5].tolist() == [2, 1, 1, 2, 1]
+
+
 def test_every_root_has_extremes_of_its_own() -> None:
     operations = {**OPERATIONS, "other": {"duration": "1ms", "calls": ["s.top"]}}
     roots = {"rate": "1/s", "roots": {"s.other": 9, "s.top": 1}}
@@ -93,7 +110,7 @@ def test_rare_corners_are_visited_that_chance_alone_hardly_finds() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(topologies())
+@given(topologies(paired=True))
 def test_no_swarm_is_beyond_the_bounds(drawn: Topology) -> None:
     found = explore(drawn, (), DRAW, samples=40)
     bound = bounds(wire(drawn, ()))

@@ -59,6 +59,7 @@ def expressible(topology: Topology) -> Topology:
                     "queue_depth": 0,
                     "backpressure": None,
                     "circuit_breaker": None,
+                    "variants": {},
                 }
             )
             for each, operation in service.operations.items()
@@ -67,7 +68,8 @@ def expressible(topology: Topology) -> Topology:
         services[name] = service.model_copy(update=update)
     assert topology.traffic is not None
     traffic = topology.traffic.model_copy(update={"pattern": "uniform", "overlay": None})
-    return topology.model_copy(update={"services": services, "scenarios": (), "traffic": traffic})
+    update = {"services": services, "scenarios": (), "traffic": traffic, "spans": "single"}
+    return topology.model_copy(update=update)
 
 
 def reached(topology: Topology) -> dict[str, Operation]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from motel_locust.topology.percentiles import PercentileDistribution
 from tests.integration.production.arrived import Statistic, duration_ns, share
+from tests.oracles.contents import variant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +19,11 @@ def statistics(arrived: Arrived) -> Iterator[Statistic]:
     """Yield the share of spans below each percentile, and how many are beyond p0 and p100."""
     for service, model in arrived.topology.services.items():
         for name, operation in model.operations.items():
+            others = {key for key, each in operation.variants.items() if each.duration is not None}
             if not isinstance(operation.duration, PercentileDistribution):
                 continue
-            spans = arrived.by_operation[f"{service}.{name}"]
+            found = arrived.by_operation[f"{service}.{name}"]
+            spans = [each for each in found if variant(each.span) not in others]
             own_ns = [own_duration_ns(each, arrived) for each in spans]
             for percentile, value_ns in operation.duration.points:
                 below = sum(each < value_ns for each in own_ns)
