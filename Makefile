@@ -9,7 +9,7 @@ SPAWN_RATE = $(USERS)
 # An OTLP endpoint, such as http://127.0.0.1:4318; without it a receiver starts on loopback.
 HOST =
 WEB_PORT = 8089
-# For pytest, such as PYTEST="tests/engine -x".
+# For one pytest, such as PYTEST="tests/engine -x"; without it all tests run, in lanes side by side.
 PYTEST =
 
 PYTHON ?= python3
@@ -29,7 +29,7 @@ run: $(VENV)/.installed ## load from TOPOLOGY in Locust's web UI, http://127.0.0
 		--web-host 127.0.0.1 --web-port $(WEB_PORT)
 
 test: $(VENV)/.installed-test ## run the tests; those that need a Collector use the one that OTELCOL names
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python $(if $(PYTEST),-m pytest $(PYTEST),tests/lanes.py)
 
 check: $(VENV)/.installed-dev ## format, lint, types, import direction
 	$(BIN)/ruff format --check .

@@ -10,7 +10,6 @@ Collector is also met *apart*: it has one core, and the sender the others.
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 import tempfile
 from contextlib import contextmanager, nullcontext
@@ -20,16 +19,17 @@ from typing import TYPE_CHECKING
 
 from benchmarks.diary import diary_environment
 from benchmarks.endpoints import COLLECTOR, GRPC, HTTP, RECEIVER, networked, running
+from benchmarks.rounds import in_turns
 from benchmarks.runs import FULL, SETTLE_S, run, started, wait_for_window
 from benchmarks.table import Table, count, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from benchmarks.endpoints import Endpoint
     from benchmarks.samples import Window
 
-ROUNDS = 3
+    Send = Callable[[Endpoint, str, str, float], Window]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +71,25 @@ def measure(
     name: str, protocol: str, compression: str, *, seconds: float, apart: bool = False
 ) -> Delivered:
     """Return the figures of the endpoint called *name*."""
-    pairs = []
-    for _ in range(ROUNDS):
-        windows = []
-        for send in (_canned, _ours):
-            # A receiver remembers traces; each run gets a fresh one.
-            with running(name) as endpoint, _apart(endpoint) if apart else nullcontext():
-                windows.append(send(endpoint, protocol, compression, seconds))
-        pairs.append(windows)
-    canned, ours = zip(*pairs, strict=True)
+
+    def sent(send: Send) -> Window:
+        # A receiver remembers traces; each run gets a fresh one.
+        with running(name) as endpoint, _apart(endpoint) if apart else nullcontext():
+            return send(endpoint, protocol, compression, seconds)
+
+    canned, ours = in_turns((_canned, _ours), sent)
     return Delivered(
         name,
         protocol,
         compression,
         apart,
-        canned_per_s=statistics.median(each.accepted_per_s for each in canned),
-        ours_per_s=statistics.median(each.accepted_per_s for each in ours),
-        ratio=statistics.median(
-            each.accepted_per_s / ceiling.accepted_per_s for ceiling, each in pairs
-        ),
-        canned_cpu=statistics.median(each.cpu for each in canned),
-        canned_endpoint_cpu=statistics.median(each.endpoint_cpu for each in canned),
-        cpu=statistics.median(each.cpu for each in ours),
-        endpoint_cpu=statistics.median(each.endpoint_cpu for each in ours),
+        canned_per_s=canned.median(lambda window: window.accepted_per_s),
+        ours_per_s=ours.median(lambda window: window.accepted_per_s),
+        ratio=ours.ratio(lambda window: window.accepted_per_s),
+        canned_cpu=canned.median(lambda window: window.cpu),
+        canned_endpoint_cpu=canned.median(lambda window: window.endpoint_cpu),
+        cpu=ours.median(lambda window: window.cpu),
+        endpoint_cpu=ours.median(lambda window: window.endpoint_cpu),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.endpoints import DISCARD
+from benchmarks.rounds import in_turns
 from benchmarks.runs import FULL, run
 from benchmarks.table import Table, count, percent
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from benchmarks.samples import Window
 
 PROCESSES = (1, 2)
-ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +34,16 @@ class Forked:
 
 def measure_all(*, seconds: float) -> list[Forked]:
     """Return the figures of each number of processes."""
-    rounds = [[_measure(number, seconds) for number in PROCESSES] for _ in range(ROUNDS)]
+    played = in_turns(PROCESSES, lambda number: _measure(number, seconds))
     return [
         Forked(
             number,
-            statistics.median(row[place].accepted_per_s for row in rounds),
-            statistics.median(row[place].cpu for row in rounds),
-            statistics.median(row[place].accepted_per_s / row[place].cpu for row in rounds),
-            statistics.median(row[place].accepted_per_s / row[0].accepted_per_s for row in rounds),
+            rounds.median(lambda window: window.accepted_per_s),
+            rounds.median(lambda window: window.cpu),
+            rounds.median(lambda window: window.accepted_per_s / window.cpu),
+            rounds.ratio(lambda window: window.accepted_per_s),
         )
-        for place, number in enumerate(PROCESSES)
+        for number, rounds in zip(PROCESSES, played, strict=True)
     ]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.endpoints import DISCARD
+from benchmarks.rounds import in_turns
 from benchmarks.runs import options, run
 from benchmarks.table import Table, count, millis, percent
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 USERS = (1, 10, 1_000, 10_000)
 PER_S = 50_000.0
 """So much that the load is most of the cost, and a small part of a core all the same."""
-ROUNDS = 3
 SETTLE_S = 2.5
 """Ten thousand users at once are started in a second or so."""
 
@@ -37,17 +36,17 @@ class Crowd:
 
 def measure_all(*, seconds: float) -> list[Crowd]:
     """Return the figures of each number of users."""
-    rounds = [[_measure(users, seconds) for users in USERS] for _ in range(ROUNDS)]
+    played = in_turns(USERS, lambda users: _measure(users, seconds))
     return [
         Crowd(
             users,
             PER_S,
-            reached_per_s=statistics.median(row[place].window.traces_per_s for row in rounds),
-            lag_max_s=max(row[place].lag_max_s for row in rounds),
-            cpu=statistics.median(row[place].window.cpu for row in rounds),
-            ratio=statistics.median(row[place].window.cpu / row[0].window.cpu for row in rounds),
+            reached_per_s=rounds.median(lambda each: each.window.traces_per_s),
+            lag_max_s=max(each.lag_max_s for each in rounds.own),
+            cpu=rounds.median(lambda each: each.window.cpu),
+            ratio=rounds.ratio(lambda each: each.window.cpu),
         )
-        for place, users in enumerate(USERS)
+        for users, rounds in zip(USERS, played, strict=True)
     ]
 
 

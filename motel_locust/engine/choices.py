@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from motel_locust.engine.plan import Node, OperationPlan
+    from motel_locust.engine.nodes import Node
+    from motel_locust.engine.operations import OperationPlan
     from motel_locust.engine.shapes import ShapePlan
 
 Landing: TypeAlias = "Node | Choice"

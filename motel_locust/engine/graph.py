@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.choices import Landing
-    from motel_locust.engine.plan import CallPlan, Node, OperationPlan, Plan
+    from motel_locust.engine.nodes import Node
+    from motel_locust.engine.operations import CallPlan, OperationPlan
+    from motel_locust.engine.plan import Plan
 
 # What a call wants of its caller, int8.
 NOTHING: Final = 0

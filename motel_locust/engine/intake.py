@@ -85,10 +85,14 @@ class Intake:
         if not self._counting or not start_ns.size:
             return
         if resource is not None:
-            which = np.stack((self._intervals.of(start_ns), resource))
-            pairs, spans = np.unique(which, axis=1, return_counts=True)
-            found = map(tuple, pairs.T.tolist())
-            self._begun.update(dict(zip(found, spans.tolist(), strict=True)))
+            interval = self._intervals.of(start_ns)
+            first, least = int(interval.min()), int(resource.min())
+            width = int(resource.max()) - least + 1
+            # Much sooner than the pairs themselves.
+            keys = (interval - first) * width + (resource - least)
+            found, spans = np.unique(keys, return_counts=True)
+            for key, count in zip(found.tolist(), spans.tolist(), strict=True):
+                self._begun[first + key // width, least + key % width] += count
         elif start_ns.max() < self._intervals.stop_ns:
             self._begun[self._intervals.current, None] += start_ns.size
         else:

@@ -84,29 +84,33 @@ class Released:
         )
 
     def by_resource(self) -> Iterator[tuple[int | None, Released]]:
-        """Yield those of each resource, with it: views of one copy."""
+        """Yield those of each resource, with it: all of them views of one copy."""
         if self.resource is None:
             yield None, self
             return
-        ordered = self.some(order_of(self.resource - self.resource.min()))
-        assert ordered.resource is not None
-        (source,) = ordered.sources
-        starts = np.flatnonzero(np.diff(ordered.resource, prepend=-1))
-        numbers = ordered.resource[starts].tolist()
-        for number, start, stop in zip(
-            numbers, starts.tolist(), [*starts[1:].tolist(), ordered.rows], strict=True
+        order = order_of(self.resource - self.resource.min())
+        resource = self.resource[order]
+        start_ns, end_ns = self.start_ns[order], self.end_ns[order]
+        failed, span_id = self.failed[order], self.span_id[order]
+        number = None if self.number is None else self.number[order]
+        starts = np.flatnonzero(np.diff(resource, prepend=-1))
+        stops = [*starts[1:].tolist(), order.size]
+        for which, start, stop in zip(
+            resource[starts].tolist(), starts.tolist(), stops, strict=True
         ):
             rows = slice(start, stop)
             yield (
-                number,
-                Released(
-                    ordered.start_ns[rows],
-                    ordered.end_ns[rows],
-                    ordered.failed[rows],
-                    ordered.span_id[rows],
-                    None if ordered.number is None else ordered.number[rows],
+                which,
+                Picked(
+                    start_ns[rows],
+                    end_ns[rows],
+                    failed[rows],
+                    span_id[rows],
+                    None if number is None else number[rows],
                     None,
-                    (TraceIds(stop - start, source.trace[rows], source.trace_id),),
+                    (),
+                    whole=self,
+                    places=order[rows],
                 ),
             )
 
@@ -120,6 +124,21 @@ class Released:
             start = stops[index - 1] if index else 0
             found[these] = source.trace_id[source.trace[rows[these] - start]]
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picked(Released):
+    """Spans picked out of others, which know the trace ids.
+
+    places   int64[rows]   where they are in ``whole``
+    """
+
+    whole: Released
+    places: NDArray[np.int64]
+
+    def trace_ids(self, rows: NDArray[np.int64]) -> NDArray[np.void]:
+        """Return the trace ids at *rows*: V16[rows]."""
+        return self.whole.trace_ids(self.places[rows])
 
 
 def join(parts: Sequence[Released]) -> Released:

@@ -11,7 +11,7 @@ sites, :mod:`~motel_locust.engine.waves` makes the same ones sooner.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,81 +20,24 @@ from motel_locust.engine.choices import Choice
 from motel_locust.engine.links import LinkTable
 from motel_locust.engine.shapes import CIRCUIT_OPEN, QUEUE_FULL
 from motel_locust.engine.spans import Spans, join, order_of
+from motel_locust.engine.visits import ALL, Outcome, Own, Requests, Visit, merged, ordinals, take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from motel_locust.engine.choices import Landing
-    from motel_locust.engine.plan import Node, OperationPlan, Plan, Site
+    from motel_locust.engine.nodes import Node, Site
+    from motel_locust.engine.operations import OperationPlan
+    from motel_locust.engine.plan import Plan
     from motel_locust.engine.shapes import ShapePlan
     from motel_locust.engine.spans import Traces
     from motel_locust.engine.state import Tick
-
-# Traces of the batch: all of them, or some by their index. The first costs no gather.
-Rows: TypeAlias = "NDArray[np.int64] | slice"
-ALL: Final = slice(None)
+    from motel_locust.engine.visits import Rows
 
 REJECTION_NS: Final = 1_000_000
 REASONS: Final = {state.CIRCUIT_OPEN: CIRCUIT_OPEN, state.QUEUE_FULL: QUEUE_FULL}
-
-
-class Requests(NamedTuple):
-    """What arrives at one site: the traces, when each request starts, and the calling spans.
-
-    Roots have none. ``entered`` are the ids of the spans with which requests entered the service,
-    where it has instances; they are not known before the request has an id, but if the caller's
-    instances serve it.
-    """
-
-    rows: Rows
-    start_ns: NDArray[np.int64]
-    parent_id: NDArray[np.uint64] | None
-    entered: NDArray[np.uint64] | None = None
-
-    def some(self, these: Rows) -> Requests:
-        """Return the requests at the positions *these*."""
-        parents = None if self.parent_id is None else self.parent_id[these]
-        entered = None if self.entered is None else self.entered[these]
-        return Requests(_take(self.rows, these), self.start_ns[these], parents, entered)
-
-
-class Outcome(NamedTuple):
-    """When requests ended, and which failed, as the caller sees it."""
-
-    end_ns: NDArray[np.int64]
-    failed: NDArray[np.bool_]
-
-    def some(self, these: NDArray[np.int64]) -> Outcome:
-        """Return the outcome of the requests at the positions *these*."""
-        return Outcome(self.end_ns[these], self.failed[these])
-
-
-class Own(NamedTuple):
-    """What becomes of spans by themselves.
-
-    took_ns  how long their operation works, int64[rows], or the same for all
-    broken   bool[rows]             whether they fail by themselves
-    gates    uint64[gates, rows]    the words that decide on calls
-    """
-
-    took_ns: NDArray[np.int64] | np.int64
-    broken: NDArray[np.bool_]
-    gates: NDArray[np.uint64]
-
-
-class Visit(NamedTuple):
-    """The spans of one site that are of one shape, one per request.
-
-    ``local`` holds, per link of the operation, the latest span in the same trace, 0 for none.
-    """
-
-    site: Site
-    requests: Requests
-    span_id: NDArray[np.uint64]
-    outcome: Outcome
-    local: tuple[NDArray[np.uint64], ...]
 
 
 class Walk:
@@ -159,7 +102,7 @@ class Walk:
                     start_ns=join([visit.requests.start_ns for visit in visits])[order],
                     end_ns=end_ns[order],
                     failed=join([visit.outcome.failed for visit in visits])[order],
-                    ordinal=_ordinals(visits)[order] if shape.numbered else None,
+                    ordinal=ordinals(visits)[order] if shape.numbered else None,
                     local=tuple(
                         join([visit.local[index] for visit in visits])[order]
                         for index in range(len(shape.links))
@@ -223,7 +166,7 @@ class Walk:
         if fits.all():
             self._used[requests.rows] += 1
             return self._request(site, requests)
-        self._traces.cut[_take(requests.rows, (~fits).nonzero()[0])] += 1
+        self._traces.cut[take(requests.rows, (~fits).nonzero()[0])] += 1
         outcome = Outcome(requests.start_ns.copy(), np.zeros(fits.size, np.bool_))
         these = fits.nonzero()[0]
         if these.size:
@@ -301,12 +244,12 @@ class Walk:
         gates = np.empty((site.operation.gates, rows), np.uint64)
         together: dict[tuple[Landing, ...], list[tuple[Node, NDArray[np.int64]]]] = {}
         for node, these in landed:
-            drawn = self._own(node.operation, _take(requests.rows, these), span_id[these])
+            drawn = self._own(node.operation, take(requests.rows, these), span_id[these])
             took_ns[these], broken[these], gates[:, these] = drawn
             together.setdefault(node.callees, []).append((node, these))
         outcome = Outcome(np.empty(rows, np.int64), np.empty(rows, np.bool_))
         for parts in together.values():
-            chosen = ALL if len(together) == 1 else _merged([each for _, each in parts])
+            chosen = ALL if len(together) == 1 else merged([each for _, each in parts])
             own = Own(took_ns[chosen], broken[chosen], gates[:, chosen])
             some, ids = requests.some(chosen), span_id[chosen]
             called = self._calls(site, parts[0][0], some, ids, own)
@@ -329,7 +272,7 @@ class Walk:
             yield landing, these
             return
         drawn = landing.choose(span_id[these])
-        option = self.decide_choices(landing, _take(rows, these), drawn)
+        option = self.decide_choices(landing, take(rows, these), drawn)
         for index, each in enumerate(landing.options):
             some = (option == index).nonzero()[0]
             if some.size:
@@ -401,7 +344,7 @@ class Walk:
             live = live[broken == call.wants_error]
         if call.gate is not None:
             drawn = own.gates[call.gate][live] < call.below
-            rows = _take(callers.rows, live)
+            rows = take(callers.rows, live)
             live = live[self.decide_calls(node.operation, index, rows, drawn)]
         outcome = Outcome(callers.start_ns.copy(), np.zeros(broken.size, np.bool_))
         for repeat in range(call.count if live.size else 0):
@@ -448,30 +391,11 @@ class Walk:
         """Return the *outcome* of *requests* for who waits no longer than *timeout_ns*."""
         latest_ns = requests.start_ns + timeout_ns
         late = outcome.end_ns > latest_ns
-        self._traces.timeouts[_take(requests.rows, late.nonzero()[0])] += 1
+        self._traces.timeouts[take(requests.rows, late.nonzero()[0])] += 1
         return Outcome(np.minimum(outcome.end_ns, latest_ns), outcome.failed | late)
 
     def _all_full(self, rows: Rows) -> bool:
         return self._used is not None and bool((self._used[rows] >= self._limit).all())
-
-
-def _take(rows: Rows, some: Rows) -> Rows:
-    """Return those of *rows* that *some* points at."""
-    if isinstance(rows, slice):
-        return some
-    return rows if isinstance(some, slice) else rows[some]
-
-
-def _merged(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Return all positions of *parts*, each of them ascending, in order."""
-    # A stable sort looks for runs and merges them.
-    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts), kind="stable")
-
-
-def _ordinals(visits: Sequence[Visit]) -> NDArray[np.int64]:
-    return np.repeat(
-        [visit.site.ordinal for visit in visits], [visit.span_id.size for visit in visits]
-    )
 
 
 def _own_ns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from motel_locust.load.options import run_options
+from motel_locust.load.run_options import run_options
 from motel_locust.otlp.settings import Flags, Settings, resolve
 
 if TYPE_CHECKING:
@@ -45,5 +45,5 @@ def settings_of_part(run: Run, part: Part) -> dict[Signal, Settings]:
 
 def shown_endpoint(settings: Settings) -> str:
     """Return where *settings* send, for people: without the query, which may hold a token."""
-    address, asked, _ = str(settings.endpoint).partition("?")
-    return f"{address}?..." if asked else address
+    address, query = str(settings.endpoint), settings.endpoint.query
+    return f"{address.removesuffix(query)}..." if query else address

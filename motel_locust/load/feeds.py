@@ -13,9 +13,9 @@ from motel_locust.load.collection import collection
 from motel_locust.load.destination import settings_for
 from motel_locust.load.feed import Feed
 from motel_locust.load.meter import Meter
-from motel_locust.load.options import run_options
 from motel_locust.load.outlet import Outlet
 from motel_locust.load.recordings import Taped
+from motel_locust.load.run_options import run_options
 from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.json_bodies import JsonHeads
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from motel_locust.engine.recorded import RecordedAttributes
     from motel_locust.engine.records import LogColumns
     from motel_locust.load.feed import Encode
-    from motel_locust.load.options import RunOptions
     from motel_locust.load.run import Part, Run
+    from motel_locust.load.run_options import RunOptions
     from motel_locust.otlp.exporter import Settled
     from motel_locust.otlp.ledger import Ledger, Signal
     from motel_locust.otlp.notations import Notation

@@ -21,7 +21,6 @@ from motel_locust.load.feeds import build_feeds
 from motel_locust.load.figures import THIS_PROCESS, Figures, Report, total
 from motel_locust.load.footprint import Footprint
 from motel_locust.load.history import History
-from motel_locust.load.options import run_options
 from motel_locust.load.preparation import unwritable
 from motel_locust.load.profile import VIEWER, Profiler, of_worker
 from motel_locust.load.pump import Pump
@@ -29,6 +28,7 @@ from motel_locust.load.recorder import Recorder
 from motel_locust.load.recordings import read_load
 from motel_locust.load.release import Release
 from motel_locust.load.run import KEY, STRIDE, Run
+from motel_locust.load.run_options import run_options
 from motel_locust.load.sparing import Sparing
 from motel_locust.load.stats import log_items
 from motel_locust.load.worker import WorkerExchange

@@ -19,7 +19,6 @@ its ``init``; so may what they read: there is no runner yet then.
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
 from pathlib import Path
@@ -32,8 +31,9 @@ from locust.html import get_html_report, process_html_filename
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from motel_locust.load.generator import Generator
+from motel_locust.load.interrupts import deliver_interrupts
 from motel_locust.load.master import MasterExchange
-from motel_locust.load.options import add_options, run_options
+from motel_locust.load.options import add_options
 from motel_locust.load.preparation import (
     Preparation,
     PreparationError,
@@ -43,6 +43,7 @@ from motel_locust.load.preparation import (
     prepare,
 )
 from motel_locust.load.run import KEY, Run
+from motel_locust.load.run_options import run_options
 from motel_locust.load.stats import foreign_errors
 from motel_locust.load.summary import loss_problem, lost_workers, table, write_summary
 from motel_locust.load.web import add_tab, refuse_wrong_starts, with_telemetry
@@ -88,7 +89,7 @@ def on_init(
     environment: Environment, runner: Runner, web_ui: WebUI | None = None, **_: Any
 ) -> None:
     """Check the command line before anything starts; set up pages and messages."""
-    deliver_interrupts()
+    deliver_interrupts(lambda: leave_at_once(environment))
     keep_memory()
     generator = Generator.of(environment)
     if isinstance(runner, WorkerRunner):
@@ -168,19 +169,9 @@ def on_test_stopping(environment: Environment, **_: Any) -> None:
 
 def on_test_stop(environment: Environment, **_: Any) -> None:
     """Print the summary and write it where it was asked for."""
-    generator = Generator.of(environment)
-    run = generator.run
-    if run is None or isinstance(environment.runner, WorkerRunner):
+    if Generator.of(environment).run is None or isinstance(environment.runner, WorkerRunner):
         return
-    if generator.recorder is not None:
-        generator.recorder.stop()
-    figures = generator.figures()
-    console.info("\n%s\n", table(run, figures))
-    if path := run_options(run.options).summary:
-        try:
-            write_summary(path, run, figures, generator.history)
-        except OSError as error:
-            generator.exchange.tell(f"--summary: {path} cannot be written: {error.strerror}")
+    sum_up(environment)
     if given_options(environment).get("csv_prefix"):
         gevent.sleep(CSV_S)
 
@@ -243,17 +234,29 @@ def write_report(environment: Environment) -> None:
         path.write_text(report, encoding="utf-8")
 
 
-def deliver_interrupts() -> None:
-    """Let Ctrl-C end Locust's own wait, and never somebody's work.
+def sum_up(environment: Environment) -> None:
+    """Print the summary of the run and write it where it was asked for."""
+    generator = Generator.of(environment)
+    run = generator.run
+    assert run is not None
+    if generator.recorder is not None:
+        generator.recorder.stop()
+    figures = generator.figures()
+    console.info("\n%s\n", table(run, figures))
+    if path := run_options(run.options).summary:
+        try:
+            write_summary(path, run, figures, generator.history)
+        except OSError as error:
+            generator.exchange.tell(f"--summary: {path} cannot be written: {error.strerror}")
 
-    Python raises KeyboardInterrupt in whatever code runs; under load that is the pump, in the
-    middle of a tick.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        gevent.signal_handler(
-            signal.SIGINT,
-            lambda: gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt()),
-        )
+
+def leave_at_once(environment: Environment) -> None:
+    """Tell what is left undelivered, as nobody waits for it any more."""
+    generator = Generator.of(environment)
+    pending = generator.figures().ledger.pending
+    if generator.ending and not isinstance(environment.runner, WorkerRunner):
+        sum_up(environment)
+    logger.error("interrupted twice: ended at once, %s items are left undelivered", f"{pending:,}")
 
 
 def topology_users(user_classes: Sequence[type]) -> list[type[TopologyUser]]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from motel_locust.load import values
 from motel_locust.load.collection import collection
 from motel_locust.load.destination import settings_for
-from motel_locust.load.options import OptionError, plain_values, run_options
 from motel_locust.load.recordings import Recording, read_recording, unfit_options
 from motel_locust.load.run import Part
+from motel_locust.load.run_options import OptionError, plain_values, run_options
 from motel_locust.otlp.receiver_process import ReceiverError
 from motel_locust.otlp.replayed import find_recording, recording_of
 from motel_locust.otlp.resources import resource_attributes
@@ -52,6 +52,10 @@ NO_ENDPOINT: Final = (
     "no endpoint: a cluster over machines needs one that all of them can reach; give --host URL or"
     " set OTEL_EXPORTER_OTLP_ENDPOINT. The built-in receiver serves one machine only, standalone or"
     " with --processes"
+)
+SHOWN: Final = (
+    '--host: what follows "?" may be secret, and the pages of Locust show all of it; send it as a'
+    " header with --otlp-headers, or name the endpoint in OTEL_EXPORTER_OTLP_ENDPOINT"
 )
 
 
@@ -247,7 +251,11 @@ class _Preparing:
             self.problems.append(str(problem))
         for endpoint in sorted(endpoints):
             try:
-                self._reach([self._settings(endpoint, signal) for signal in signals], endpoint)
+                settings = [self._settings(endpoint, signal) for signal in signals]
+                shown = endpoint and endpoint in self._around.hosts.values()
+                if shown and settings[0].endpoint.query:
+                    raise SettingsError(SHOWN)
+                self._reach(settings, endpoint)
             except SettingsError as problem:
                 self.problems.append(str(problem))
 

@@ -243,11 +243,13 @@ class Pump:
                 self._skip(last)
             # From the first tick on that is not due: what was due already is let out without them.
             self._apply_changes()
+            # Not only when all is caught up: what lags behind is to arrive as it goes.
+            for feed in self._feeds.values():
+                feed.flush(self._release.now_s())
+                self._deliver(feed)
             if self._tick > due:
                 break
         for feed in self._feeds.values():
-            feed.flush(self._release.now_s())
-            self._deliver(feed)
             while not self._idle and not feed.full and feed.walk(self._tick, self._give_way):
                 self._give_way()
 

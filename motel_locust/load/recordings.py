@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from isal import isal_zlib
 
-from motel_locust.load.options import run_options
+from motel_locust.load.run_options import run_options
 from motel_locust.otlp.recording_file import RecordingReader, open_recording, unpacked
 from motel_locust.otlp.survey import survey
 from motel_locust.otlp.taping import TapeBuilder

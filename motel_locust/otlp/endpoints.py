@@ -47,6 +47,11 @@ class Endpoint:
         return self.scheme in ("http", "https")
 
     @property
+    def query(self) -> str:
+        """What follows the path of the request, which may hold a token."""
+        return self.path.partition("?")[2] if self.on_network else ""
+
+    @property
     def tls(self) -> bool:
         """Whether the connection is encrypted."""
         return self.scheme == "https"

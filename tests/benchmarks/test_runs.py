@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import delivery, processes, rates, responsiveness
+from benchmarks import delivery, processes, rates, responsiveness, rounds
 from benchmarks.endpoints import DISCARD, RECEIVER
 from benchmarks.runs import idle_run
 
@@ -17,7 +17,7 @@ def test_a_rate_is_measured_beside_an_idle_process() -> None:
 
 
 def test_canned_and_own_bodies_are_delivered_to_the_receiver(monkeypatch) -> None:
-    monkeypatch.setattr(delivery, "ROUNDS", 1)
+    monkeypatch.setattr(rounds, "ROUNDS", 1)
     row = delivery.measure(RECEIVER, "http/protobuf", "none", seconds=0.5, apart=True)
     assert row.canned_per_s > 0
     assert row.ours_per_s > 0
@@ -33,7 +33,7 @@ def test_the_ticker_ticks_and_the_web_ui_answers() -> None:
 
 def test_every_worker_keeps_a_diary(monkeypatch) -> None:
     monkeypatch.setattr(processes, "PROCESSES", (2,))
-    monkeypatch.setattr(processes, "ROUNDS", 1)
+    monkeypatch.setattr(rounds, "ROUNDS", 1)
     (row,) = processes.measure_all(seconds=0.5)
     assert row.processes == 2
     assert row.accepted_per_s > 0

@@ -14,18 +14,12 @@ from tests.commands.invoked import invoke
 from tests.oracles import misbehaving_grpc
 from tests.oracles.misbehaving import Misbehaving, not_http
 from tests.oracles.misbehaving_grpc import MisbehavingGrpc
+from tests.otlp.encrypted import CERTIFICATE, https, tls_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.oracles.misbehaving import Act, Exchange
-
-TLS = Path(__file__).parents[1] / "otlp" / "tls"
-CERTIFICATE = str(TLS / "certificate.pem")
-
-
-def tls_server(*script: Act) -> Misbehaving:
-    return Misbehaving(*script, certfile=CERTIFICATE, keyfile=str(TLS / "key.pem"))
 
 
 def doctor(*options: str, env: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
@@ -99,9 +93,9 @@ def shortened(cells: list[str]) -> list[str]:
 
 
 def test_over_tls_the_certificate_is_looked_at() -> None:
-    with tls_server(accepted) as endpoint:
-        address = endpoint.url.replace("http://127.0.0.1", "https://localhost")
-        code, report = doctor("--endpoint", address, "--certificate", CERTIFICATE)
+    with tls_server(Misbehaving, accepted) as endpoint:
+        address = https(endpoint)
+        code, report = doctor("--endpoint", address, "--certificate", str(CERTIFICATE))
         distrusting, doubt = doctor("--endpoint", address)
     assert code == 0
     assert steps(report)[:3] == [("dns", "good"), ("tcp", "good"), ("tls", "good")]

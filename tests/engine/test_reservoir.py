@@ -20,7 +20,7 @@ def released(span_id: list[int]) -> Released:
     end_ns = (ids >> np.uint64(1)).astype(np.int64)
     trace_id = np.repeat(ids, 2).view("V16")
     traces = TraceIds(ids.size, np.arange(ids.size), trace_id)
-    return Released(end_ns - 1, end_ns, np.zeros(ids.size, np.bool_), ids, None, (traces,))
+    return Released(end_ns - 1, end_ns, np.zeros(ids.size, np.bool_), ids, None, None, (traces,))
 
 
 def filled(batches: list[list[tuple[int, int]]], width: int) -> Reservoir:

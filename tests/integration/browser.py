@@ -10,9 +10,8 @@ from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 # Without these the browser itself asks for updates, the time, and accounts. The page asks nobody.
 FLAGS = (
@@ -52,17 +51,22 @@ class Watched:
 
 
 @contextmanager
-def browsing(chromium: str, profile: Path) -> Iterator[Watched]:
-    """Open Chromium with a fresh *profile*; give its page."""
+def started(chromium: str) -> Iterator[Browser]:
+    """Start Chromium, which serves many tests, and end it."""
     with sync_playwright() as playwright:
-        context: BrowserContext = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=chromium,
-            args=FLAGS,
-            viewport={"width": 1400, "height": 900},
-        )
-        context.set_default_timeout(15_000)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         try:
-            yield Watched(context.pages[0] if context.pages else context.new_page())
+            yield browser
         finally:
-            context.close()
+            browser.close()
+
+
+@contextmanager
+def browsing(browser: Browser) -> Iterator[Watched]:
+    """Give a page that remembers nothing of others."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(15_000)
+    try:
+        yield Watched(context.new_page())
+    finally:
+        context.close()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,19 +23,23 @@ ROOT = Path(__file__).resolve().parents[2]
 # Below the ports that Linux takes for outgoing connections (from 32768): a load test opens many,
 # and one of them could otherwise take a port between its choice and its use.
 _PORTS = range(15000, 30000)
+# Tests run side by side, in processes of their own: whoever hands out a port holds its byte of this
+# file, until the process ends.
+_CLAIMS = Path(tempfile.gettempdir(), f"motel-locust-ports-{os.getuid()}").open("ab")  # noqa: SIM115
 _handed_out: set[int] = set()
 
 T = TypeVar("T")
 
 
 def free_port() -> int:
-    """Return a loopback port where nothing listens, never the same one twice."""
+    """Return a loopback port where nothing listens, never the same one to two tests."""
     while True:
         port = random.SystemRandom().choice(_PORTS)
         if port in _handed_out:
             continue
         with socket.socket() as probe:
             try:
+                fcntl.lockf(_CLAIMS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue

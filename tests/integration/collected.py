@@ -77,7 +77,7 @@ def resource_text(resource: Resource, key: str) -> str:
 
 def read_messages(path: Path) -> list[CollectedSpan]:
     """Return every span of a file with protobuf messages."""
-    return [span for traces in _read(path, TracesData) for span in _spans(traces)]
+    return [span for traces in _read(path, TracesData) for span in spans_of(traces)]
 
 
 def read_metrics(path: Path) -> list[CollectedMetric]:
@@ -130,10 +130,11 @@ def parse_traces(document: dict[str, Any]) -> list[CollectedSpan]:
                 _ids_as_protobuf_has_them(span)
                 for link in span.get("links", ()):
                     _ids_as_protobuf_has_them(link)
-    return list(_spans(json_format.ParseDict(document, TracesData())))
+    return list(spans_of(json_format.ParseDict(document, TracesData())))
 
 
-def _spans(traces: TracesData) -> Iterator[CollectedSpan]:
+def spans_of(traces: TracesData) -> Iterator[CollectedSpan]:
+    """Yield every span, with its resource and scope."""
     for resource_spans in traces.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:

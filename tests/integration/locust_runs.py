@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 LOCUSTFILE = ROOT / "locustfiles" / "topology.py"
 
+SPAWNED = re.compile("All users spawned|Spawning is complete and report waittime is expired")
+"""What Locust says when all users are there; the latter if its workers are slow to tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -95,6 +98,10 @@ class LocustRun:
     def wait_for_web(self) -> None:
         """Return when the web UI answers at ``url``."""
         self.child.until(self._web_answers, "answering in the web UI")
+
+    def wait_for_users(self) -> None:
+        """Return when all users have been started."""
+        self.child.until(lambda: SPAWNED.search(self.child.stderr), "with all its users")
 
     def wait(self, *, timeout_s: float = 60.0) -> Finished:
         """Return when the run has ended by itself."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from motel_locust.otlp.receiver_process import RunningReceiver
 from tests.integration.child import ROOT
 from tests.integration.collector import Collector
-from tests.integration.locust_runs import Cluster, Locusts
+from tests.integration.locust_runs import Locusts
 from tests.integration.web import Web
 
 FOUR_SERVICES = (ROOT / "topologies" / "four-services.yaml").read_text()
@@ -22,12 +22,6 @@ def topology_for_the_master_alone(directory: Path) -> Path:
     return path
 
 
-def started(cluster: Cluster) -> None:
-    """Return when the test runs."""
-    master = cluster.master.child
-    master.until(lambda: "All users spawned" in master.stderr, "spawned")
-
-
 def test_the_sums_are_the_same_wherever_they_are_read(
     locust: Locusts, receiver: RunningReceiver, tmp_path: Path
 ) -> None:
@@ -37,7 +31,7 @@ def test_the_sums_are_the_same_wherever_they_are_read(
         *("--users", "7", "--spawn-rate", "7", "--run-time", "5s"),
         *("--csv", "run", "--html", "run.html"),
     )
-    started(cluster)
+    cluster.master.wait_for_users()
     topology.unlink()  # nobody reads it twice
     finished = cluster.wait()
 
@@ -75,10 +69,10 @@ def test_no_trace_id_comes_twice_and_users_add_up(
     roots = [each.span for each in spans if not each.span.parent_span_id]
     assert len(spans) == finished.ledger["accepted"] == finished.ledger["generated"]
     assert len({root.trace_id for root in roots}) == len(roots) == finished.simulation["traces"]
-    # All users are there after a second, and for two more at the least.
+    # On a busy machine a worker's users may come late; all are there for two seconds at least.
     since_s = [(root.start_time_unix_nano - finished.epoch_ns) / 1e9 for root in roots]
-    between = sum(1 <= each < 3 for each in since_s)
-    assert abs(between - 2 * users * rate) <= users
+    most = max(sum(half / 2 <= each < half / 2 + 2 for each in since_s) for half in range(8))
+    assert abs(most - 2 * users * rate) <= users
 
 
 def test_processes_share_one_built_in_receiver(locust: Locusts) -> None:

@@ -56,8 +56,7 @@ def test_workers_need_no_folder_of_conventions_and_no_file_of_rows(
         *("--topology", path, "--semconv", folder, "--host", sink.endpoint, "--seed", "5"),
         *("--headless", "--users", "2", "--spawn-rate", "2", "--run-time", "3s"),
     )
-    master = cluster.master.child
-    master.until(lambda: "All users spawned" in master.stderr, "spawned")
+    cluster.master.wait_for_users()
     shutil.rmtree(folder)
     shutil.rmtree(tmp_path / "towns")
     finished = cluster.wait()

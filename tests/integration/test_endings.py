@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from motel_locust.otlp.receiver_process import RunningReceiver
 from tests.integration.child import ROOT
 from tests.integration.locust_runs import LocustRun, Locusts
+from tests.integration.web import Web
 
 FOUR_SERVICES = ROOT / "topologies" / "four-services.yaml"
 
@@ -40,6 +42,29 @@ def test_a_signal_ends_a_run_in_good_order(
     assert ledger["generated"] == ledger["accepted"] == report["spans"]
     assert (ledger["pending"], report["faults"]) == (0, {})
     assert_report_tells_all(run, report["spans"])
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_second_interrupt_waits_for_nothing(locust: Locusts) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes what comes and never answers
+        run = locust.start(
+            *("--topology", FOUR_SERVICES, "--host", f"127.0.0.1:{silent.getsockname()[1]}"),
+            *("--autostart", "--users", "1", "--drain", "600", "--otlp-timeout", "10m"),
+        )
+        run.wait_for_web()
+        web = Web(run.url)
+        run.child.until(
+            lambda: int(web.telemetry()["spans pending"].replace(",", "")) > 100, "generating"
+        )
+        run.child.send(signal.SIGINT)
+        run.child.until(lambda: float(web.telemetry()["rate asked"]) == 0, "delivering the rest")
+        finished = run.stop(signal.SIGINT)
+
+    ledger = finished.ledger
+    assert finished.code == 128 + signal.SIGINT
+    assert ledger["generated"] == ledger["pending"] > 100
+    told = f"interrupted twice: ended at once, {ledger['pending']:,} items are left undelivered"
+    assert finished.stderr.count(told) == 1
     assert "Traceback" not in finished.stderr
 
 

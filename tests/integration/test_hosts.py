@@ -46,7 +46,7 @@ def test_a_cluster_over_hosts_survives_a_cut_cable(
         for number, host in enumerate(worker_hosts)
     ]
     child = master.child
-    child.until(lambda: "All users spawned" in child.stderr, "spawned")
+    master.wait_for_users()
     began_s = time.monotonic()
     child.until(lambda: time.monotonic() - began_s > 3, "running for a while")
 

@@ -65,7 +65,7 @@ def test_a_cluster_runs_and_ends(locust: Locusts, idle: Path) -> None:
 
 def test_processes_are_ended_with_their_group(locust: Locusts, idle: Path) -> None:
     run = locust.start("--headless", "--processes", "2", locustfile=idle)
-    run.child.until(lambda: "All users spawned" in run.child.stderr, "running on its workers")
+    run.wait_for_users()
 
     run.end()
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from motel_locust.topology.reading import read_topology
@@ -16,6 +17,7 @@ from tests.integration.locust_runs import Locusts
 from tests.integration.production import (
     cardinalities,
     exponential,
+    instances,
     latencies,
     pairs,
     percentiles,
@@ -39,6 +41,7 @@ JUDGES: dict[str, tuple[Judge, int]] = {
     "latencies": (latencies.statistics, 60),
     "pairs": (pairs.statistics, 24),
     "variants": (variants.statistics, 15),
+    "instances": (instances.statistics, 15),
     "exponential histograms": (exponential.statistics, 200),
     "cardinalities": (cardinalities.statistics, 35),
 }
@@ -107,7 +110,11 @@ def changed(each: CollectedSpan) -> CollectedSpan:
     for attribute in span.attributes:
         if attribute.value.HasField("string_value"):
             attribute.value.string_value = attribute.value.string_value[::-1]
-    return CollectedSpan(each.resource, each.scope, span)
+    resource = Resource.FromString(each.resource.SerializeToString())
+    for attribute in resource.attributes:
+        if attribute.key == "k8s.pod.name":
+            attribute.value.string_value = attribute.value.string_value[::-1]
+    return CollectedSpan(resource, each.scope, span)
 
 
 @pytest.mark.parametrize("judge", JUDGES)

@@ -133,7 +133,7 @@ def test_ten_thousand_users_share_a_rate(locust: Locusts) -> None:
         *("--host", "discard://", "--headless", "--run-time", "8s"),
         *("--users", str(users), "--spawn-rate", str(users)),
     )
-    run.child.until(lambda: "All users spawned" in run.child.stderr, "spawned", timeout_s=20)
+    run.wait_for_users()
     finished = run.wait()
 
     assert finished.code == 0, finished.stderr

@@ -72,7 +72,7 @@ def topology(tmp_path: Path) -> Path:
 def options(topology: Path, endpoint: str) -> tuple[str | Path, ...]:
     return (
         *("--topology", topology, "--host", endpoint, "--headless"),
-        *("--users", "3", "--spawn-rate", "3", "--run-time", "4s"),
+        *("--users", "3", "--spawn-rate", "3", "--run-time", "3s"),
         *("--signals", "traces,metrics,logs", "--metrics-interval", "1s"),
         *("--slow-threshold", "60ms"),
     )

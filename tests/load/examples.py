@@ -9,8 +9,8 @@ import numpy as np
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.statistics import Durations, OperationCounts
 from motel_locust.load.figures import Figures
-from motel_locust.load.options import plain_values
 from motel_locust.load.run import Part, Run
+from motel_locust.load.run_options import plain_values
 from motel_locust.otlp.ledger import Ledger
 
 RUN: Final = Run(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from motel_locust.load.collection import collection
-from motel_locust.load.options import plain_values
+from motel_locust.load.run_options import plain_values
 from motel_locust.otlp.settings import SettingsError
 
 INTERVAL = "OTEL_METRIC_EXPORT_INTERVAL"

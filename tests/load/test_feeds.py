@@ -7,8 +7,8 @@ from uuid import UUID
 
 from motel_locust.engine.instances import owner_of
 from motel_locust.load.feeds import resources
-from motel_locust.load.options import plain_values
 from motel_locust.load.run import STRIDE, Part, Run
+from motel_locust.load.run_options import plain_values
 from motel_locust.topology.instances import INSTANCE_ID as INSTANCE
 from motel_locust.topology.model import Topology
 

@@ -3,13 +3,8 @@ from __future__ import annotations
 import pytest
 from locust.argument_parser import LocustArgumentParser
 
-from motel_locust.load.options import (
-    OPTIONS,
-    OptionError,
-    add_options,
-    plain_values,
-    run_options,
-)
+from motel_locust.load.options import OPTIONS, add_options
+from motel_locust.load.run_options import OptionError, plain_values, run_options
 from tests.integration.child import ROOT
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from motel_locust import TopologyUser
 from motel_locust.load.preparation import PreparationError, Surroundings, prepare
+from tests.integration.child import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,6 +114,17 @@ def test_a_token_in_the_topology_s_url_is_for_nobody_to_see(small: str) -> None:
     (part,) = prepared.parts
     assert part.source == f"{url}?..."
     assert prepared.readings[part.sha256].source.name == f"{url}?..."
+
+
+def test_a_token_in_the_host_is_refused_as_locust_would_show_it(small: str, tmp_path: Path) -> None:
+    secret = f"http://127.0.0.1:{free_port()}/in?token=hunter2"
+    message = told({"topology": small}, around(Plain, Own, host=secret))
+    assert message.startswith('--host: what follows "?" may be secret')
+    assert "--otlp-headers" in message
+    assert "hunter" not in message
+    named = {"OTEL_EXPORTER_OTLP_ENDPOINT": secret}
+    assert "connection refused" in told({"topology": small}, around(Plain, host="", environ=named))
+    prepare({"topology": small}, around(Plain, host=f"file://{tmp_path}/spans?.jsonl"))
 
 
 def test_no_receiver_starts_for_a_run_that_cannot() -> None:

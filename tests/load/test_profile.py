@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from gevent.hub import Hub
 
-from motel_locust.load.options import OptionError, plain_values
 from motel_locust.load.preparation import unwritable
 from motel_locust.load.profile import Function, Profiler, Stacks, of_worker, speedscope
+from motel_locust.load.run_options import OptionError, plain_values
 from tests.integration.child import ROOT, free_port
 
 if TYPE_CHECKING:
@@ -252,7 +252,7 @@ def test_a_signal_ends_the_profile_with_the_run(
 ) -> None:
     path = tmp_path / "run.json"
     run = locust.start(*NOWHERE, "--cpu-profile", path)
-    run.child.until(lambda: "All users spawned" in run.child.stderr, "spawned")
+    run.wait_for_users()
     finished = run.stop(number)
     assert finished.code == 0, finished.stderr
     assert "Traceback" not in finished.stderr

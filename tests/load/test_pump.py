@@ -227,6 +227,20 @@ def test_where_asked_to_a_full_queue_holds_the_schedule(bench) -> None:
     assert counts.generated == counts.accepted == pytest.approx(TRACE * 4000, abs=TRACE * 120)
 
 
+def test_what_is_late_leaves_while_the_rest_is_caught_up(bench) -> None:
+    bench = bench()
+    bench.join("ann")
+    bench.run_until(1.0)
+    bench.clock.now_ns += 5_000_000_000  # somebody held the process up
+    bench.run_until(6.5)
+    bench.pump.drain()
+    assert bench.pump.figures().lag_max_ns > 4_000_000_000
+    assert len(arrivals(bench)) == pytest.approx(650, abs=2)
+    for _, content in bench.endpoint.bodies:
+        begun_ns = [begin_ns for begin_ns, _ in spans_of(content)]
+        assert max(begun_ns) - min(begun_ns) < 150_000_000
+
+
 def test_a_process_that_comes_late_enters_at_the_present(bench) -> None:
     bench = bench()
     bench.clock.now_ns += 60_000_000_000

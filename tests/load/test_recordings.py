@@ -11,15 +11,15 @@ from motel_locust.engine.replay import Replay
 from motel_locust.load import recordings
 from motel_locust.load.feed import Feed
 from motel_locust.load.feeds import encode_spans
-from motel_locust.load.options import plain_values
 from motel_locust.load.outlet import Outlet
 from motel_locust.load.preparation import PreparationError, Surroundings, prepare
 from motel_locust.load.recordings import Recording, read_load, read_recording
 from motel_locust.load.run import Part
+from motel_locust.load.run_options import plain_values
 from motel_locust.otlp.bodies import encode_heads
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.sources import Source
-from tests.integration.collected import _spans as spans_of
+from tests.integration.collected import spans_of
 from tests.load.bench import EPOCH_NS
 from tests.load.examples import RUN
 from tests.oracles.recordings import forms, sent_forms

@@ -1,35 +1,20 @@
-"""An OTLP/HTTP endpoint that misbehaves by script and counts honestly.
-
-Each request that comes takes the next *act* of the script; after the last one, all are accepted. An
-act reads the request as far as it likes, answers or not, and counts the spans that it keeps. So
-what a client believes can be compared with what an endpoint has.
-
-It runs on gevent, in the process of the test, on a real socket of loopback.
-"""
+"""An OTLP/HTTP endpoint that misbehaves by script and counts honestly, see ``scripted.py``."""
 
 from __future__ import annotations
 
 import contextlib
-import socket
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gevent
-from gevent.server import StreamServer
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+
+from tests.oracles.scripted import Request, Scripted, partial_success
 
 
 @dataclass
-class Exchange:
+class Exchange(Request):
     """One request, and the means to treat it badly."""
 
-    endpoint: Misbehaving
-    sock: gevent.socket.socket
-    head: bytes
     length: int
     begun: bytes
     """What came of the content together with the head."""
@@ -45,16 +30,8 @@ class Exchange:
             self.begun += received
         return self.begun
 
-    def keep(self, *, but: int = 0) -> None:
-        """Read the request and count its spans, *but* some that were refused."""
-        request = ExportTraceServiceRequest.FromString(self.read())
-        spans = [
-            span
-            for of_resource in request.resource_spans
-            for of_scope in of_resource.scope_spans
-            for span in of_scope.spans
-        ]
-        self.endpoint.spans += len(spans) - but
+    def content(self) -> bytes:
+        return self.read()
 
     def answer(self, status: str, content: bytes = b"", *headers: str) -> None:
         head = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", *headers]
@@ -65,44 +42,20 @@ class Exchange:
         self.open = False
 
     def reset(self) -> None:
-        """Close so that the client gets a reset, not an orderly end."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.end_in_a_reset()
         self.close()
 
 
 Act = Callable[[Exchange], None]
 
 
-class Misbehaving:
-    """The endpoint. Spans it counted, requests and connections it saw."""
+class Misbehaving(Scripted):
+    """The endpoint."""
 
-    def __init__(self, *script: Act, port: int = 0, **server: object) -> None:
-        self.script = list(script)
-        self.spans = 0
-        self.requests = 0
-        self.connections = 0
-        self.heads: list[bytes] = []
-        self._server = StreamServer(("127.0.0.1", port), self._serve, **server)
-
-    def __enter__(self) -> Misbehaving:
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop(timeout=0)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def _serve(self, sock: gevent.socket.socket, _address: object) -> None:
-        self.connections += 1
+    def serve(self, sock: gevent.socket.socket) -> None:
         with contextlib.suppress(ConnectionError):
             while exchange := self._next(sock):
-                self.requests += 1
-                self.heads.append(exchange.head)
-                act = self.script.pop(0) if self.script else accept
-                act(exchange)
+                self.next_act(exchange.head, accept)(exchange)
                 if not exchange.open:
                     return
 
@@ -221,19 +174,6 @@ def partial(refused: int) -> Act:
 
     def act(exchange: Exchange) -> None:
         exchange.keep(but=refused)
-        response = ExportTraceServiceResponse()
-        response.partial_success.rejected_spans = refused
-        response.partial_success.error_message = "too old"
-        exchange.answer(
-            "200 OK", response.SerializeToString(), "Content-Type: application/x-protobuf"
-        )
+        exchange.answer("200 OK", partial_success(refused), "Content-Type: application/x-protobuf")
 
     return act
-
-
-@contextlib.contextmanager
-def free_port() -> Iterator[int]:
-    """A port of loopback that nobody listens on, while this lasts."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock.getsockname()[1]

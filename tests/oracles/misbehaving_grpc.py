@@ -1,6 +1,6 @@
-"""An OTLP/gRPC endpoint that misbehaves by script and counts honestly.
+"""An OTLP/gRPC endpoint that misbehaves by script and counts honestly, see ``scripted.py``.
 
-The counterpart of ``misbehaving.py``. It speaks HTTP/2 by itself, frame by frame, as no gRPC
+It speaks HTTP/2 by itself, frame by frame, as no gRPC
 library lets its servers break the rules: it can reset a connection in the middle of a call, end a
 stream without a status, or answer with what is no protobuf. Frames: RFC 9113, sections 4 and 6;
 headers: RFC 7541, written as literals only; messages and trailers: gRPC's PROTOCOL-HTTP2.md.
@@ -18,14 +18,11 @@ from dataclasses import dataclass, field
 
 import gevent
 from gevent.event import Event
-from gevent.server import StreamServer
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+
+from tests.oracles.scripted import Request, Scripted, partial_success
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
@@ -61,14 +58,10 @@ def header_block(*fields: tuple[str, str]) -> bytes:
 
 
 @dataclass
-class Call:
-    """One request, and the means to treat it badly."""
+class Call(Request):
+    """One request, and the means to treat it badly. Its head is the header block."""
 
-    endpoint: MisbehavingGrpc
-    sock: gevent.socket.socket
     stream: int
-    head: bytes
-    """The header block."""
     message: bytes = b""
     """What came of the message so far, with its prefix of 5 bytes."""
     ended: bool = False
@@ -86,17 +79,8 @@ class Call:
         return self.message
 
     def content(self) -> bytes:
-        """Return the request, decompressed."""
         message = self.read()
         return gzip.decompress(message[5:]) if message[0] else message[5:]
-
-    def keep(self, *, but: int = 0) -> None:
-        """Read the request and count its spans, *but* some that were refused."""
-        request = ExportTraceServiceRequest.FromString(self.content())
-        self.endpoint.spans -= but
-        for of_resource in request.resource_spans:
-            for of_scope in of_resource.scope_spans:
-                self.endpoint.spans += len(of_scope.spans)
 
     def send(self, kind: int, flags: int, payload: bytes = b"") -> None:
         """Send a frame of this call's stream."""
@@ -126,8 +110,7 @@ class Call:
         self.sock.close()
 
     def reset(self) -> None:
-        """Close so that the client gets a reset, not an orderly end."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.end_in_a_reset()
         # The descriptor lives on while somebody reads from the socket, so that is ended too.
         self.endpoint.readers[self.sock].kill()
         self.sock.close()
@@ -136,31 +119,14 @@ class Call:
 Act = Callable[[Call], None]
 
 
-class MisbehavingGrpc:
-    """The endpoint. Spans it counted, requests and connections it saw."""
+class MisbehavingGrpc(Scripted):
+    """The endpoint."""
 
     def __init__(self, *script: Act, port: int = 0, **server: object) -> None:
-        self.script = list(script)
-        self.spans = 0
-        self.requests = 0
-        self.connections = 0
-        self.heads: list[bytes] = []
+        super().__init__(*script, port=port, **server)
         self.readers: dict[gevent.socket.socket, gevent.Greenlet] = {}
-        self._server = StreamServer(("127.0.0.1", port), self._serve, **server)
 
-    def __enter__(self) -> MisbehavingGrpc:
-        self._server.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.stop(timeout=0)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def _serve(self, sock: gevent.socket.socket, _address: object) -> None:
-        self.connections += 1
+    def serve(self, sock: gevent.socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer is several writes
         self.readers[sock] = gevent.getcurrent()
         calls: dict[int, Call] = {}
@@ -193,10 +159,8 @@ class MisbehavingGrpc:
         elif kind == HEADERS:
             assert flags & END_HEADERS
             assert not flags & (PADDED | PRIORITY)
-            self.requests += 1
-            self.heads.append(payload)
-            calls[stream] = call = Call(self, sock, stream, payload)
-            gevent.spawn(self._act, self.script.pop(0) if self.script else accept, call)
+            calls[stream] = call = Call(self, sock, payload, stream)
+            gevent.spawn(self._act, self.next_act(payload, accept), call)
         elif kind == DATA:
             calls[stream].message += payload
             if payload:  # what was taken may come again
@@ -259,11 +223,8 @@ def partial(refused: int) -> Act:
 
     def act(call: Call) -> None:
         call.keep(but=refused)
-        response = ExportTraceServiceResponse()
-        response.partial_success.rejected_spans = refused
-        response.partial_success.error_message = "too old"
         call.begin()
-        call.say(response.SerializeToString())
+        call.say(partial_success(refused))
         call.end(0)
 
     return act

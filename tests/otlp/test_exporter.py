@@ -15,6 +15,7 @@ from motel_locust.otlp.transports import open_transport
 from tests.oracles import misbehaving as does
 from tests.oracles.clocks import PatientClock
 from tests.oracles.misbehaving import Misbehaving
+from tests.oracles.scripted import free_port
 from tests.otlp.trace_requests import body
 
 
@@ -138,7 +139,7 @@ def test_an_answer_that_does_not_come_in_time_is_ambiguous_and_tried_again(act: 
 
 
 def test_a_refused_connection_is_given_up_in_time_and_not_ambiguous() -> None:
-    with does.free_port() as port:
+    with free_port() as port:
         ledger = deliver(f"http://127.0.0.1:{port}", body(3))
     assert ledger.as_dict()["traces"]["failed"] == 3
     assert ledger["traces"].ambiguous == 0

@@ -15,7 +15,7 @@ from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.recorded_fields import FormatError
 from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.otlp.taping import OTHERS, TapeBuilder
-from tests.integration.collected import CollectedSpan, _spans
+from tests.integration.collected import CollectedSpan, spans_of
 from tests.oracles import recordings
 from tests.recorded import START_NS, attributes, checkout, traces
 from tests.recorded import recordings as drawn_recordings
@@ -56,7 +56,7 @@ def replayed(
         for parcel in BatchEncoder(SpanEncoder, rows_at_once=at_once).encode(batch):
             body.add(parcel)
     assert whole.build() == in_steps.build()
-    return batch, list(_spans(TracesData.FromString(whole.build())))
+    return batch, list(spans_of(TracesData.FromString(whole.build())))
 
 
 @settings(max_examples=60, deadline=None)
@@ -135,7 +135,7 @@ def test_new_ids_are_never_made_twice_and_links_follow_them() -> None:
         body = BodyBuilder(encode_heads(builder.resources, {}))
         for parcel in encoder.encode(batch):
             body.add(parcel)
-        spans = [each.span for each in _spans(TracesData.FromString(body.build()))]
+        spans = [each.span for each in spans_of(TracesData.FromString(body.build()))]
         [found] = [link for span in spans for link in span.links]
         assert (found.trace_id, found.span_id) in {
             (span.trace_id, span.span_id) for span in spans if span.name == "db.do"

@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import select
-import ssl
 from pathlib import Path
 
 import gevent
@@ -26,10 +25,9 @@ from motel_locust.otlp.transports.http import HttpTransport
 from motel_locust.otlp.transports.lines import LinesTransport, Output
 from tests.oracles import misbehaving as does
 from tests.oracles.misbehaving import Exchange, Misbehaving
+from tests.oracles.scripted import free_port
+from tests.otlp.encrypted import https, tls_server
 from tests.otlp.trace_requests import trace_request
-
-CERTIFICATE = Path(__file__).parent / "tls" / "certificate.pem"
-KEY = CERTIFICATE.with_name("key.pem")
 
 
 def settings(url: str, **flags: object) -> Settings:
@@ -58,15 +56,6 @@ def saying(raw: bytes) -> does.Act:
 
 
 # HTTP
-
-
-def test_one_connection_serves_many_requests() -> None:
-    with Misbehaving() as endpoint:
-        transport = open_transport(settings(endpoint.url))
-        for _ in range(5):
-            assert transport.send(trace_request(3), 3) == Answer(Cause.ACK)
-        assert (endpoint.requests, endpoint.connections, endpoint.spans) == (5, 1, 15)
-        transport.close()
 
 
 @pytest.mark.parametrize(
@@ -212,19 +201,6 @@ def test_a_greenlet_that_is_killed_while_sending_leaves_the_transport_usable() -
         assert transport.send(trace_request(3), 3).cause is Cause.ACK
 
 
-def test_a_timeout_of_the_caller_is_not_mistaken_for_ours() -> None:
-    with Misbehaving(does.hang) as endpoint:
-        transport = open_transport(settings(endpoint.url))
-        with pytest.raises(gevent.Timeout), gevent.Timeout(0.02):
-            transport.send(trace_request(3), 3)
-
-
-def test_a_connection_that_is_refused_sent_nothing() -> None:
-    with does.free_port() as port:
-        answer = open_transport(settings(f"127.0.0.1:{port}")).send(trace_request(1), 1)
-    assert (answer.cause, answer.reason) == (Cause.UNREACHABLE, "connection refused")
-
-
 def test_a_host_that_nobody_knows_is_unreachable() -> None:
     answer = open_transport(settings("http://nowhere.invalid")).send(trace_request(1), 1)
     assert answer.cause is Cause.UNREACHABLE
@@ -234,53 +210,12 @@ def test_a_host_that_nobody_knows_is_unreachable() -> None:
 # TLS
 
 
-def tls_server(*, asks_for_certificates: bool = False) -> Misbehaving:
-    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE, KEY)
-    if asks_for_certificates:
-        context.load_verify_locations(CERTIFICATE)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return Misbehaving(ssl_context=context)
-
-
-def https(endpoint: Misbehaving) -> str:
-    return endpoint.url.replace("http://127.0.0.1", "https://localhost")
-
-
-def test_tls_with_a_certificate_of_ones_own() -> None:
-    with tls_server() as endpoint:
-        transport = open_transport(settings(https(endpoint), certificate=str(CERTIFICATE)))
-        for _ in range(3):
-            assert transport.send(trace_request(3), 3) == Answer(Cause.ACK)
-        assert endpoint.connections == 1
-        transport.close()
-
-
-def test_a_certificate_that_nobody_trusts_is_unreachable(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    with tls_server() as endpoint:
-        answer = open_transport(settings(https(endpoint))).send(trace_request(3), 3)
-    assert (answer.cause, answer.reason) == (Cause.UNREACHABLE, "certificate not trusted")
-
-
 def test_plaintext_at_a_tls_port_and_tls_at_a_plaintext_port_send_nothing() -> None:
     with Misbehaving(saying(b"")) as endpoint:
         transport = open_transport(settings(https(endpoint), timeout="100ms"))
         answer = transport.send(trace_request(3), 3)
     assert answer.cause is Cause.UNREACHABLE
     assert answer.reason in ("TLS handshake failed", "connection timed out", "no connection")
-
-
-def test_a_client_shows_its_certificate() -> None:
-    with tls_server(asks_for_certificates=True) as endpoint:
-        flags = {
-            "certificate": str(CERTIFICATE),
-            "client_certificate": str(CERTIFICATE),
-            "client_key": str(KEY),
-        }
-        transport = open_transport(settings(https(endpoint), **flags))
-        assert transport.send(trace_request(3), 3) == Answer(Cause.ACK)
 
 
 @pytest.mark.parametrize(
@@ -410,26 +345,13 @@ def test_discard_accepts_everything() -> None:
 # Is it there?
 
 
-def test_an_endpoint_that_listens_is_reachable() -> None:
-    with Misbehaving() as endpoint:
-        check_reachable(settings(endpoint.url))
-    with tls_server() as endpoint:
-        check_reachable(settings(https(endpoint), certificate=str(CERTIFICATE)))
-
-
-def test_an_endpoint_that_does_not_listen_is_named_with_its_source() -> None:
-    with does.free_port() as port, pytest.raises(SettingsError) as caught:
-        check_reachable(settings(f"127.0.0.1:{port}"))
-    assert str(caught.value) == (
-        f"--host: http://127.0.0.1:{port}/v1/traces cannot be reached:"
-        " connection refused; is it running?"
-    )
-
-
 def test_an_untrusted_certificate_is_told_before_the_run(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with tls_server() as endpoint, pytest.raises(SettingsError, match="certificate not trusted"):
+    with (
+        tls_server(Misbehaving) as endpoint,
+        pytest.raises(SettingsError, match="certificate not trusted"),
+    ):
         check_reachable(settings(https(endpoint)))
 
 
@@ -442,7 +364,7 @@ def test_an_endpoint_may_come_up_within_the_time_given() -> None:
         if len(waits) == 3:
             late.__enter__()
 
-    with does.free_port() as port:
+    with free_port() as port:
         late = Misbehaving(port=port)
     try:
         check_reachable(
@@ -456,7 +378,7 @@ def test_an_endpoint_may_come_up_within_the_time_given() -> None:
 def test_waiting_for_an_endpoint_ends() -> None:
     waits: list[float] = []
     with (
-        does.free_port() as port,
+        free_port() as port,
         pytest.raises(SettingsError, match="cannot be reached for 2 s: connection refused"),
     ):
         check_reachable(

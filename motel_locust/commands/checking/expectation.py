@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from motel_locust.commands.checking.sets import Wiring
     from motel_locust.engine.choices import Landing
-    from motel_locust.engine.plan import Node
+    from motel_locust.engine.nodes import Node
     from motel_locust.engine.scenarios import Effective
     from motel_locust.topology.model import Call
 

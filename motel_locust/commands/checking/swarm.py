@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from motel_locust.commands.checking.sampling import Draw
     from motel_locust.engine.choices import Choice
-    from motel_locust.engine.plan import OperationPlan
+    from motel_locust.engine.operations import OperationPlan
     from motel_locust.engine.scenarios import Active
-    from motel_locust.engine.walk import Rows
+    from motel_locust.engine.visits import Rows
     from motel_locust.topology.model import Topology
 
 EXTREMES: Final = 3

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.integration.collected import CollectedSpan
     from tests.integration.production.arrived import Arrived
 
-DIMENSIONS = ("payment.method", "synth.variant")
+DIMENSIONS = ("payment.method", "synth.variant", "k8s.pod.name")
 """Attributes of spans or resources by which the connector is to tell an operation's spans apart."""
 
 Key = tuple[str, ...]
