@@ -6,7 +6,7 @@ those rows of a shape that carry a link. Every array is built once and never wri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -96,6 +96,11 @@ class Recorded:
 ValueColumn: TypeAlias = "NDArray[np.int64] | NDArray[np.float64] | None"
 
 
+def value_parts(columns: tuple[ValueColumn, ...], start: int, stop: int) -> tuple[ValueColumn, ...]:
+    """Return the rows from *start* to before *stop* of each of *columns*: views."""
+    return tuple(None if column is None else column[start:stop] for column in columns)
+
+
 @dataclass(frozen=True, slots=True)
 class EventShape:
     """An event that every row has, ``delay_ns`` after its span's start."""
@@ -166,6 +171,13 @@ class EventColumns:
     time_ns: NDArray[np.int64]
     recorded: NDArray[np.int64]
 
+    def part(self, start: int, stop: int) -> EventColumns:
+        """Return the events of the rows from *start* to before *stop*."""
+        first, last = self.chosen.searchsorted([start, stop]).tolist()
+        return EventColumns(
+            self.chosen[first:last] - start, self.time_ns[first:last], self.recorded[first:last]
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinkColumns:
@@ -181,6 +193,16 @@ class LinkColumns:
     trace_id: NDArray[np.void]
     span_id: NDArray[np.uint64]
     values: tuple[ValueColumn, ...]
+
+    def part(self, start: int, stop: int) -> LinkColumns:
+        """Return the links of the rows from *start* to before *stop*."""
+        first, last = self.chosen.searchsorted([start, stop]).tolist()
+        return LinkColumns(
+            self.chosen[first:last] - start,
+            self.trace_id[first:last],
+            self.span_id[first:last],
+            value_parts(self.values, first, last),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,6 +241,25 @@ class Columns:
     number: NDArray[np.int64] | None = None
     own_events: tuple[EventColumns, ...] = ()
     resource: NDArray[np.int64] | None = None
+
+    def part(self, start: int, stop: int) -> Columns:
+        """Return the rows from *start* to before *stop*: views, but for those of links."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            trace=self.trace[rows],
+            span_id=self.span_id[rows],
+            parent_id=None if self.parent_id is None else self.parent_id[rows],
+            start_ns=self.start_ns[rows],
+            end_ns=self.end_ns[rows],
+            failed=self.failed[rows],
+            values=value_parts(self.values, start, stop),
+            events=tuple(value_parts(values, start, stop) for values in self.events),
+            links=tuple(links.part(start, stop) for links in self.links),
+            number=None if self.number is None else self.number[rows],
+            own_events=tuple(events.part(start, stop) for events in self.own_events),
+            resource=None if self.resource is None else self.resource[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)

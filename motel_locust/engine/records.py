@@ -6,11 +6,19 @@ those in which the batch leaves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from motel_locust.engine.columns import Attribute, Choice, Double, Integer, Numbered, Spelled
+from motel_locust.engine.columns import (
+    Attribute,
+    Choice,
+    Double,
+    Integer,
+    Numbered,
+    Spelled,
+    value_parts,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +83,20 @@ class LogColumns:
     values: tuple[ValueColumn, ...]
     shown: tuple[ValueColumn, ...]
     resource: NDArray[np.int64] | None = None
+
+    def part(self, start: int, stop: int) -> LogColumns:
+        """Return the rows from *start* to before *stop*: views."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            trace=self.trace[rows],
+            span_id=self.span_id[rows],
+            time_ns=self.time_ns[rows],
+            observed_ns=self.observed_ns[rows],
+            values=value_parts(self.values, start, stop),
+            shown=value_parts(self.shown, start, stop),
+            resource=None if self.resource is None else self.resource[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,8 +18,12 @@ from motel_locust.load.recordings import Taped
 from motel_locust.load.run_options import run_options
 from motel_locust.otlp.bodies import encode_heads
 from motel_locust.otlp.exporter import Exporter
+from motel_locust.otlp.json_bodies import JsonHeads
+from motel_locust.otlp.json_logs import JsonLogEncoder
+from motel_locust.otlp.json_spans import JsonSpanEncoder
 from motel_locust.otlp.logs import LogEncoder
 from motel_locust.otlp.metrics import MetricEncoder
+from motel_locust.otlp.notations import notation_of
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.resources import INSTANCES, ServiceResources, resource_attributes
 from motel_locust.otlp.settings import Settings, SettingsError
@@ -39,8 +43,13 @@ if TYPE_CHECKING:
     from motel_locust.load.run_options import RunOptions
     from motel_locust.otlp.exporter import Settled
     from motel_locust.otlp.ledger import Ledger, Signal
+    from motel_locust.otlp.notations import Notation
     from motel_locust.topology.model import Topology
     from motel_locust.topology.traffic import Arrivals
+
+JSON_ROWS = 2_000
+"""Rows that are encoded between two pauses: half a millisecond to a whole one, and as much again
+for each double that a row has."""
 
 
 def build_feeds(
@@ -70,7 +79,7 @@ def build_feeds(
 class Exporters:
     """The exporters of a process: queue and connections are those of a signal's endpoint.
 
-    Classes with equal settings share them.
+    Classes with equal settings and bodies in the same notation share them.
     """
 
     def __init__(
@@ -82,23 +91,27 @@ class Exporters:
     ) -> None:
         self._run, self._options = run, options
         self._ledger, self._on_settled = ledger, on_settled
-        self._known: list[tuple[Settings, Exporter]] = []
+        self._known: list[tuple[Settings, Notation, Exporter]] = []
 
-    def of(self, part: Part, signal: Signal) -> Exporter:
-        """Return the exporter of *signal* for *part*; raise SettingsError."""
-        settings = settings_for(part.endpoint, self._run.options, self._run.environ, signal)
-        for other, exporter in self._known:
-            if other == settings:
+    def settings(self, part: Part, signal: Signal) -> Settings:
+        """Return the settings of *signal* for *part*; raise SettingsError."""
+        return settings_for(part.endpoint, self._run.options, self._run.environ, signal)
+
+    def of(self, part: Part, signal: Signal, notation: Notation) -> Exporter:
+        """Return the exporter of bodies of *signal* for *part*; raise SettingsError."""
+        settings = self.settings(part, signal)
+        for other, written, exporter in self._known:
+            if (other, written) == (settings, notation):
                 return exporter
         exporter = Exporter(
-            open_transport(settings),
+            open_transport(settings, notation),
             self._ledger,
             signal=signal,
             queue_bytes=self._options.queue_bytes,
             connections=self._options.connections,
             on_settled=self._on_settled,
         )
-        self._known.append((settings, exporter))
+        self._known.append((settings, notation, exporter))
         return exporter
 
 
@@ -110,12 +123,16 @@ def build_feed(
         return build_replaying_feed(run, part, load, exporters, worker=worker)
     topology, options = load, run_options(run.options)
     own = resources(run, part, topology, worker=worker)
+    notations = {
+        signal: notation_of(exporters.settings(part, signal)) for signal in options.signals
+    }
     outlets = {
-        signal: build_outlet(run, part, signal, own, exporters) for signal in options.signals
+        signal: build_outlet(run, part, signal, own, exporters, notation)
+        for signal, notation in notations.items()
     }
     encoders: dict[Outlet, Encode] = {}
     if "traces" in outlets:
-        encoders[outlets["traces"]] = encode_spans()
+        encoders[outlets["traces"]] = encode_spans(notations["traces"])
     if "logs" in outlets:
         encoders[outlets["logs"]] = encode_logs(
             Logs(
@@ -126,7 +143,8 @@ def build_feed(
                 slow_ns=options.slow_ns,
                 realtime=options.realtime,
                 time_offset_ns=options.time_offset_ns,
-            )
+            ),
+            notations["logs"],
         )
     meter = None
     if "metrics" in outlets:
@@ -165,7 +183,7 @@ def build_replaying_feed(
 ) -> Feed:
     """Return the feed of a user class that replays a recording; raise SettingsError."""
     options = run_options(run.options)
-    outlet = build_outlet(run, part, "traces", taped.resources, exporters)
+    outlet = build_outlet(run, part, "traces", taped.resources, exporters, "protobuf")
     return Feed(
         build_replay(run, part, taped, options),
         {outlet: encode_spans()},
@@ -183,12 +201,16 @@ def build_outlet(
     signal: Signal,
     own: Mapping[str, RecordedAttributes],
     exporters: Exporters,
+    notation: Notation,
 ) -> Outlet:
     """Return the way out of a signal, whose services have *own* resource attributes."""
+    environment = resource_attributes(run.environ)
     return Outlet(
         signal,
-        encode_heads(own, resource_attributes(run.environ)),
-        exporters.of(part, signal),
+        JsonHeads(own, environment, signal)
+        if notation == "json"
+        else encode_heads(own, environment),
+        exporters.of(part, signal, notation),
         flush_interval_s=run_options(run.options).flush_interval_s,
     )
 
@@ -217,15 +239,23 @@ def resources(run: Run, part: Part, topology: Topology, *, worker: int) -> Servi
     return found
 
 
-def encode_spans() -> Encode:
+def encode_spans(notation: Notation = "protobuf") -> Encode:
     """Return what makes parcels of the spans of batches."""
-    encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
+    encoder: BatchEncoder[Columns] = (
+        BatchEncoder(JsonSpanEncoder, rows_at_once=JSON_ROWS)
+        if notation == "json"
+        else BatchEncoder(SpanEncoder)
+    )
     return lambda batch, _active, pause: encoder.encode(batch, pause)
 
 
-def encode_logs(logs: Logs) -> Encode:
+def encode_logs(logs: Logs, notation: Notation = "protobuf") -> Encode:
     """Return what makes parcels of the log records of batches."""
-    encoder: BatchEncoder[LogColumns] = BatchEncoder(LogEncoder)
+    encoder: BatchEncoder[LogColumns] = (
+        BatchEncoder(JsonLogEncoder, rows_at_once=JSON_ROWS)
+        if notation == "json"
+        else BatchEncoder(LogEncoder)
+    )
     return lambda batch, active, pause: encoder.encode(logs.write(batch, active, pause), pause)
 
 

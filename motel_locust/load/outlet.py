@@ -11,16 +11,14 @@ from motel_locust.otlp.delivery import Body
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from motel_locust.otlp.bodies import Head
+    from motel_locust.otlp.bodies import Heads
     from motel_locust.otlp.exporter import Exporter
     from motel_locust.otlp.ledger import Signal
     from motel_locust.otlp.parcels import Parcel
 
 
 class Outlet:
-    """Packs the items of one *signal* into bodies for *exporter*; *heads* are by service.
+    """Packs the items of one *signal* into bodies for *exporter*, within *heads*.
 
     Attributes:
         signal: What the items are.
@@ -32,7 +30,7 @@ class Outlet:
     def __init__(
         self,
         signal: Signal,
-        heads: Mapping[str, Head],
+        heads: Heads,
         exporter: Exporter,
         *,
         flush_interval_s: float,

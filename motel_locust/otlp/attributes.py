@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
@@ -23,9 +23,9 @@ from motel_locust.engine.columns import (
     Spelled,
 )
 from motel_locust.engine.spelling import spell
+from motel_locust.otlp.contents import SpanId, Time, TraceId, arranged, common_width
 from motel_locust.otlp.segments import ByWidth, Column, Enclosed, Stamp, Table
 from motel_locust.otlp.wire import (
-    LONGEST_PADDED,
     MOST_DIGITS,
     decimals,
     digit_counts,
@@ -39,15 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from google.protobuf.message import Message
-    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-    from motel_locust.engine.columns import Attribute, Value
+    from motel_locust.engine.columns import Value
     from motel_locust.engine.recorded import RecordedValue
+    from motel_locust.otlp.contents import Content, Field, Owner
     from motel_locust.otlp.segments import Part, Segment
-
-Owner: TypeAlias = "type[Span | Span.Event | Span.Link | LogRecord]"
-"""The class of the messages that carry attributes."""
 
 MOST_COMBINATIONS = 512
 MOST_TABLE_BYTES = 1 << 18
@@ -88,41 +84,41 @@ def key_values(attributes: Mapping[str, RecordedValue | tuple[str, ...]]) -> lis
     return [KeyValue(key=key, value=any_value(value)) for key, value in attributes.items()]
 
 
-def content_segments(
-    owner: Owner, parts: Sequence[Part], attributes: Sequence[Attribute | Recorded], *, first: int
-) -> list[Segment]:
-    """Return the segments of an *owner* message with *parts* and *attributes*.
+def content_segments(content: Content) -> list[Segment]:
+    """Return the segments of a message with *content*.
 
-    Attribute *i* reads column ``first + i`` of the frame. The last segment is a stamp, of *parts*
-    and all attributes of fixed width; those before it may reach into it.
+    The last one is a stamp, of all fields and of the attributes of fixed width; those before it may
+    reach into it.
     """
-    fixed = list(parts)
-    varying: list[Segment] = []
-    choices: dict[int, list[bytes]] = {}
-    for source, attribute in enumerate(attributes, first):
+    owner, (choices, varying, fixed) = content.owner, arranged(content)
+    parts: list[Part] = []
+    for field in content.fields:
+        parts += _field(owner, field)
+    for source, attribute in fixed:
         match attribute:
             case Constant(key, value):
-                fixed.append(_attribute(owner, key, value))
-            case Numbered(key, (text,)):
-                fixed.append(_attribute(owner, key, text))
+                parts.append(_attribute(owner, key, value))
             case Double(key):
-                fixed += _double(owner, key, source)
-            case Integer(key, low, high) if width := _common_width(low, high):
-                fixed += _integer(owner, key, source, width)
+                parts += _double(owner, key, source)
             case Integer(key, low, high):
-                varying.append(_varying_integer(owner, key, source, low, high))
-            case Numbered(key, texts):
-                varying.append(_numbered(owner, key, source, texts))
+                parts += _integer(owner, key, source, low, high)
             case Spelled():
-                fixed += _spelled(owner, attribute, source)
-            case Choice(key, options):
-                choices[source] = _attributes(owner, key, options)
-            case Recorded(options):
-                choices[source] = list(options)
-    stamp = Stamp(fixed)
-    reach = stamp.bounds.least
-    tables = [Table(group, reach=reach) for group in _fused(choices, reach=reach)]
-    return [*tables, *varying, stamp]
+                parts += _spelled(owner, attribute, source)
+    segments: list[Segment] = []
+    for source, differing in varying:
+        match differing:
+            case Integer(key, low, high):
+                segments.append(_varying_integer(owner, key, source, low, high))
+            case Numbered(key, texts):
+                segments.append(_numbered(owner, key, source, texts))
+    stamp = Stamp(parts)
+    options = {source: _options(owner, choice) for source, choice in choices}
+    return [*tables(options, reach=stamp.bounds.least), *segments, stamp]
+
+
+def tables(choices: Mapping[int, Sequence[bytes]], *, reach: int) -> list[Table]:
+    """Return tables of *choices*, by column, in their order; *reach* bytes are sure to follow."""
+    return [Table(group, reach=reach) for group in _fused(choices, reach=reach)]
 
 
 def message_field(tag: bytes, content: Sequence[Segment]) -> Segment:
@@ -132,6 +128,32 @@ def message_field(tag: bytes, content: Sequence[Segment]) -> Segment:
             return Stamp([tag + varint(stamp.bounds.most), *stamp.parts])
         case _:
             return Enclosed(tag, content)
+
+
+def _field(owner: Owner, field: Field) -> list[Part]:
+    match field:
+        case TraceId(name, source):
+            return [head(_sample(owner, name, _ID_16), _ID_16), Column(source, "V16")]
+        case SpanId(name, source):
+            return [head(_sample(owner, name, _ID_8), _ID_8), Column(source, "<u8")]
+        case Time(name, source):
+            return [head(_sample(owner, name, _FIXED64), _ID_8), Column(source, "<i8")]
+        case message:
+            return [message.SerializeToString()]
+
+
+def _sample(owner: Owner, name: str, value: bytes | int) -> Message:
+    message = owner()
+    setattr(message, name, value)
+    return message
+
+
+def _options(owner: Owner, choice: Choice | Recorded) -> Sequence[bytes]:
+    match choice:
+        case Choice(key, options):
+            return _attributes(owner, key, options)
+        case Recorded(contents):
+            return contents
 
 
 def _attribute(owner: Owner, key: str, value: Value | tuple[str, ...]) -> bytes:
@@ -162,15 +184,9 @@ def _double(owner: Owner, key: str, source: int) -> list[Part]:
     return [_head(owner, key, 0.5, struct.pack("<d", 0.5)), Column(source, "<f8")]
 
 
-def _common_width(low: int, high: int) -> int | None:
-    """Return a width that fits the varints of *low* to *high*, if need be padded."""
-    shortest, longest = varint_width(low), varint_width(high)
-    if (low < 0) == (high < 0) and shortest == longest:
-        return longest
-    return longest if low >= 0 and longest <= LONGEST_PADDED else None
-
-
-def _integer(owner: Owner, key: str, source: int, width: int) -> list[Part]:
+def _integer(owner: Owner, key: str, source: int, low: int, high: int) -> list[Part]:
+    width = common_width(low, high)
+    assert width is not None, "integers of different widths"
     sample = _sample_integer(width)
     encode = partial(varints, width=width)
     return [_head(owner, key, sample, varint(sample)), Column(source, f"V{width}", encode)]
@@ -212,9 +228,11 @@ def _spelled(owner: Owner, attribute: Spelled, source: int) -> list[Part]:
     return [before, Column(source, f"V{attribute.length}", partial(spell, attribute))]
 
 
-def _fused(choices: Mapping[int, list[bytes]], *, reach: int) -> Iterator[dict[int, list[bytes]]]:
+def _fused(
+    choices: Mapping[int, Sequence[bytes]], *, reach: int
+) -> Iterator[dict[int, Sequence[bytes]]]:
     """Yield *choices* in groups small enough for a table each."""
-    group: dict[int, list[bytes]] = {}
+    group: dict[int, Sequence[bytes]] = {}
     combinations, longest, difference = 1, 0, 0
     for source, options in choices.items():
         widths = [len(option) for option in options]
@@ -234,3 +252,9 @@ def _fused(choices: Mapping[int, list[bytes]], *, reach: int) -> Iterator[dict[i
         group[source] = options
     if group:
         yield group
+
+
+# Samples to cut heads from; see `head`.
+_ID_16 = bytes(range(0xA0, 0xB0))
+_ID_8 = _ID_16[:8]
+_FIXED64 = int.from_bytes(_ID_8, "little")

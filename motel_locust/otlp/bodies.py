@@ -15,7 +15,7 @@ built in the same way: ``resource_metrics``, ``scope_metrics``, ``metrics``; ``r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
@@ -37,9 +37,22 @@ NAME = "motel-locust"
 MOST_HEADS = 20_000
 
 
+class AnyHead(Protocol):
+    """What stands around a service's items in a body."""
+
+    def with_items(self, size: int) -> tuple[int, int]:
+        """Return how many bytes *size* bytes of items and all that stands around them are.
+
+        And how many more items' bytes there may be before that grows by more than these.
+        """
+
+    def enclose(self, pieces: Sequence[memoryview], size: int) -> list[bytes | memoryview]:
+        """Return *pieces* of items, *size* bytes together, with all that stands around them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands before a service's items in a body; the same for all signals."""
+    """What stands before a service's items in protobuf; the same for all signals."""
 
     resource: bytes  # the field ResourceSpans.resource
     scope: bytes  # the field ScopeSpans.scope
@@ -54,10 +67,7 @@ class Head:
         return self.OF_RESOURCE + varint(length) + self.resource + scope
 
     def with_items(self, size: int) -> tuple[int, int]:
-        """Return how many bytes *size* bytes of items and all that stands before them are.
-
-        And how many more items' bytes there may be before that grows by more than these.
-        """
+        """See :class:`AnyHead`."""
         inner = len(self.scope) + size
         width = varint_width(inner)
         outer = len(self.resource) + len(self.OF_SCOPE) + width + inner
@@ -65,11 +75,13 @@ class Head:
         room = min((1 << 7 * width) - inner, (1 << 7 * outer_width) - outer) - 1
         return len(self.OF_RESOURCE) + outer_width + outer, room
 
+    def enclose(self, pieces: Sequence[memoryview], size: int) -> list[bytes | memoryview]:
+        """See :class:`AnyHead`."""
+        return [self.before(size), *pieces]
 
-def encode_heads(
-    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
-) -> Mapping[str, Head]:
-    """Return the head of every service, or resource; each is made when it is first asked for.
+
+class Heads(dict[str, AnyHead]):
+    """The head of every service, or resource; each is made when it is first asked for.
 
     Args:
         resources: each service's own resource attributes, by the service's name or, where it has
@@ -77,25 +89,31 @@ def encode_heads(
         environment: resource attributes for all services, as OTEL_RESOURCE_ATTRIBUTES lists them. A
             service's own win over these; its name and our version win over all.
     """
-    return _Heads(resources, environment)
-
-
-class _Heads(dict[str, Head]):
-    """What :func:`encode_heads` returns."""
 
     def __init__(
         self, resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
     ) -> None:
         super().__init__()
         self._resources, self._environment = resources, environment
-        scope = InstrumentationScope(
+        self.frame = 0  # bytes around all of a body
+        self.scope = InstrumentationScope(
             name=NAME,
             version=__version__,
             attributes=key_values({"motel.synthetic": True}),
         )
-        self._scope = ScopeSpans(scope=scope).SerializeToString()
 
-    def __missing__(self, owner: str) -> Head:
+    def make(self, resource: Resource) -> AnyHead:
+        """Return the head of *resource*."""
+        return Head(
+            ResourceSpans(resource=resource).SerializeToString(),
+            ScopeSpans(scope=self.scope).SerializeToString(),
+        )
+
+    def join(self, parts: Sequence[bytes | memoryview]) -> bytes:
+        """Return *parts*, some of what heads enclose, as a body."""
+        return b"".join(parts)
+
+    def __missing__(self, owner: str) -> AnyHead:
         attributes = {
             "telemetry.sdk.language": "python",
             "telemetry.sdk.name": NAME,
@@ -105,12 +123,18 @@ class _Heads(dict[str, Head]):
             **self._resources[owner],
             "motel.version": __version__,
         }
-        resource = Resource(attributes=key_values(attributes))
-        head = Head(ResourceSpans(resource=resource).SerializeToString(), self._scope)
+        head = self.make(Resource(attributes=key_values(attributes)))
         if len(self) >= MOST_HEADS:
             del self[next(iter(self))]  # the oldest: resources come and go
         self[owner] = head
         return head
+
+
+def encode_heads(
+    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
+) -> Heads:
+    """Return the heads of bodies in protobuf; the arguments are those of :class:`Heads`."""
+    return Heads(resources, environment)
 
 
 class _Section:
@@ -118,7 +142,7 @@ class _Section:
 
     __slots__ = ("head", "items", "pieces", "room", "size")
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: AnyHead) -> None:
         self.head = head
         self.pieces: list[memoryview] = []
         self.items = self.size = 0  # bytes, without and with the head
@@ -141,19 +165,21 @@ class _Section:
 class BodyBuilder:
     """Collects parcels into one body; *heads* are those of their owners.
 
+    Heads and parcels are in the same notation.
+
     Attributes:
         items: how many there are.
         size: the bytes of the body as it stands: what `build` would return.
     """
 
-    def __init__(self, heads: Mapping[str, Head]) -> None:
+    def __init__(self, heads: Heads) -> None:
         self._heads = heads
         self._sections: dict[str, _Section] = {}
         self.items = self.size = 0
 
     def add(self, parcel: Parcel) -> None:
         """Add the items of *parcel*."""
-        sections, size = self._sections, self.size
+        sections, size = self._sections, self.size or self._heads.frame
         for owner, pieces in parcel.pieces.items():
             section = sections.get(owner)
             if section is None:
@@ -166,6 +192,5 @@ class BodyBuilder:
         """Return the body: one complete request of its signal, every resource in it once."""
         body: list[bytes | memoryview] = []
         for section in self._sections.values():
-            body.append(section.head.before(section.items))
-            body += section.pieces
-        return b"".join(body)
+            body += section.head.enclose(section.pieces, section.items)
+        return self._heads.join(body) if body else b""

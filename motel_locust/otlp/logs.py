@@ -16,10 +16,11 @@ from opentelemetry.proto.logs.v1.logs_pb2 import (
     SeverityNumber,
 )
 
-from motel_locust.otlp.attributes import content_segments, head
+from motel_locust.otlp.attributes import content_segments
 from motel_locust.otlp.blocks import NOTHING, Encoded
+from motel_locust.otlp.contents import Content, SpanId, Time, TraceId
 from motel_locust.otlp.pieces import write
-from motel_locust.otlp.segments import Column, Enclosed, Prefix, bounds_of, plan_all
+from motel_locust.otlp.segments import Enclosed, Prefix, bounds_of, plan_all
 from motel_locust.otlp.texts import text_segments
 from motel_locust.otlp.wire import field_tag
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.records import LogColumns, LogShape
-    from motel_locust.otlp.segments import Part, Segment
+    from motel_locust.otlp.contents import Field
+    from motel_locust.otlp.segments import Frame, Segment
 
 SAMPLED = 1
 """Of the trace flags, https://www.w3.org/TR/trace-context/#sampled-flag; every span is sampled."""
@@ -53,50 +55,57 @@ class LogEncoder:
         rows = len(columns.time_ns)
         if rows == 0:
             return NOTHING
-        frame = [
-            trace_id[columns.trace],
-            columns.span_id,
-            columns.time_ns,
-            columns.observed_ns,
-            *columns.values,
-            *columns.shown,
-        ]
-        piece = self._prefix.enclose(plan_all(self._fields, frame))
+        piece = self._prefix.enclose(plan_all(self._fields, log_frame(columns, trace_id)))
         content, offsets = write(piece, rows=rows)
         return Encoded(content.data, offsets)
 
 
-def _fields(shape: LogShape) -> list[Segment]:
-    """Return all that a record has; frame: the columns in the order of `LogEncoder.encode`."""
-    parts: list[Part] = [
-        head(LogRecord(trace_id=_ID_16), _ID_16),
-        Column(0, "V16"),
-        head(LogRecord(span_id=_ID_8), _ID_8),
-        Column(1, "<u8"),
-        head(LogRecord(time_unix_nano=_FIXED64), _ID_8),
-        Column(2, "<i8"),
-        head(LogRecord(observed_time_unix_nano=_FIXED64), _ID_8),
-        Column(3, "<i8"),
+def log_content(shape: LogShape) -> Content:
+    """Return all that a record has but for a body that varies; frame: that of `log_frame`."""
+    fields: list[Field] = [
+        TraceId("trace_id", 0),
+        SpanId("span_id", 1),
+        Time("time_unix_nano", 2),
+        Time("observed_time_unix_nano", 3),
         LogRecord(
             severity_number=SeverityNumber.ValueType(shape.severity),
             severity_text=shape.severity.name,
             flags=SAMPLED,
-        ).SerializeToString(),
+        ),
     ]
-    constant = all(isinstance(part, str) for part in shape.body)
-    if constant:
+    if not varies(shape):
         text = "".join(map(str, shape.body))
-        parts.append(LogRecord(body=AnyValue(string_value=text)).SerializeToString())
-    content = content_segments(LogRecord, parts, shape.attributes, first=FIXED_COLUMNS)
-    if constant:
+        fields.append(LogRecord(body=AnyValue(string_value=text)))
+    return Content(LogRecord, fields, shape.attributes, first=FIXED_COLUMNS)
+
+
+def varies(shape: LogShape) -> bool:
+    """Return whether the text of the body differs from row to row."""
+    return not all(isinstance(part, str) for part in shape.body)
+
+
+def log_frame(columns: LogColumns, trace_id: NDArray[np.void]) -> Frame:
+    """Return the frame of `log_content`; from `first_shown` on, that of the body's text."""
+    return [
+        trace_id[columns.trace],
+        columns.span_id,
+        columns.time_ns,
+        columns.observed_ns,
+        *columns.values,
+        *columns.shown,
+    ]
+
+
+def first_shown(shape: LogShape) -> int:
+    """Return the first column of the body's text in the frame."""
+    return FIXED_COLUMNS + len(shape.attributes)
+
+
+def _fields(shape: LogShape) -> list[Segment]:
+    content = content_segments(log_content(shape))
+    if not varies(shape):
         return content
-    first = FIXED_COLUMNS + len(shape.attributes)
-    words = text_segments(shape.body, first=first, reach=bounds_of(content).least)
+    reach = bounds_of(content).least
+    words = text_segments(shape.body, first=first_shown(shape), reach=reach)
     value = Enclosed(field_tag(AnyValue(string_value="")), words)
     return [Enclosed(field_tag(LogRecord(body=AnyValue())), [value]), *content]
-
-
-# Samples to cut heads from; see `attributes.head`.
-_ID_16 = bytes(range(0xA0, 0xB0))
-_ID_8 = _ID_16[:8]
-_FIXED64 = int.from_bytes(_ID_8, "little")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from motel_locust.engine.engine import carry_on
 from motel_locust.otlp.blocks import Block, Stretches, byte_offsets, cut_further, sizes_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -60,6 +60,9 @@ class Rows(Protocol[ShapeT_co]):
     def resource(self) -> NDArray[np.int64] | None:
         """Which of the service's each one belongs to: int64[rows]; None where there is one."""
 
+    def part(self, start: int, stop: int) -> Self:
+        """Return the rows from *start* to before *stop*."""
+
 
 class Parts(Protocol[ColumnsT_co]):
     """Items that leave in parts, such as :class:`motel_locust.engine.columns.Batch`."""
@@ -96,6 +99,7 @@ class BatchEncoder(Generic[ColumnsT]):
         max_body_bytes: a part of a batch whose items take more is cut further. Traces stay whole
             unless one alone takes more, or the rows are not in the order of traces, as those of
             instances are.
+        rows_at_once: how many items are encoded between two pauses; None for all of a shape.
     """
 
     def __init__(
@@ -103,8 +107,10 @@ class BatchEncoder(Generic[ColumnsT]):
         encoder: Callable[[Any], RowEncoder[ColumnsT]],
         *,
         max_body_bytes: int = DEFAULT_MAX_BYTES,
+        rows_at_once: int | None = None,
     ) -> None:
         self._make, self._max_bytes = encoder, max_body_bytes
+        self._rows_at_once = rows_at_once
         self._encoders: dict[int, RowEncoder[ColumnsT]] = {}
 
     def encode(
@@ -114,11 +120,14 @@ class BatchEncoder(Generic[ColumnsT]):
 
         *pause* is called now and then.
         """
-        blocks = []
-        for columns in batch.columns:
-            blocks.append(self._block(columns, batch.trace_id))
-            pause()
-        cuts, parts = self._cut(blocks, batch.rows.T, pause)
+        blocks, rows = [], []
+        for columns, of_columns in zip(batch.columns, batch.rows, strict=True):
+            for start, some in self._parts(columns):
+                blocks.append(self._block(some, batch.trace_id))
+                rows.append((of_columns - start).clip(0, len(some.trace)))
+                pause()
+        edges = np.array(rows, np.int64).reshape(-1, batch.edges_ns.size + 1).T
+        cuts, parts = self._cut(blocks, edges, pause)
         pause()
         items = np.diff(cuts, axis=0).sum(axis=1).tolist()
         sizes = sizes_between(blocks, cuts).tolist()
@@ -136,6 +145,15 @@ class BatchEncoder(Generic[ColumnsT]):
                 parcels.append(Parcel(edges_ns[part], items[number], sizes[number], pieces))
             pause()
         return parcels
+
+    def _parts(self, columns: ColumnsT) -> Iterator[tuple[int, ColumnsT]]:
+        """Yield the rows of *columns* that are encoded at once, and the first of them."""
+        rows, most = len(columns.trace), self._rows_at_once
+        if most is None or rows <= most:
+            yield 0, columns
+            return
+        for start in range(0, rows, most):
+            yield start, columns.part(start, start + most)
 
     def _cut(
         self, blocks: Sequence[Block], edges: NDArray[np.int64], pause: Callable[[], object]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, SpanFlags, Status
 
 from motel_locust.engine.columns import EXCEPTION_TYPE, Constant, EventShape
-from motel_locust.otlp.attributes import content_segments, head, message_field
+from motel_locust.otlp.attributes import content_segments, message_field
 from motel_locust.otlp.blocks import NOTHING, Encoded
+from motel_locust.otlp.contents import Content, SpanId, Time, TraceId
 from motel_locust.otlp.pieces import Bounds, join, spread, write
-from motel_locust.otlp.segments import Column, Prefix, Stamp, bounds_of, plan_all
+from motel_locust.otlp.segments import Prefix, Stamp, bounds_of, plan_all
 from motel_locust.otlp.wire import field_tag
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.columns import Columns, LinkShape, Recorded, Shape
+    from motel_locust.otlp.contents import Field
     from motel_locust.otlp.pieces import Piece
-    from motel_locust.otlp.segments import Part, Segment
+    from motel_locust.otlp.segments import Frame, Segment
 
 FLAGS = 1 | SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 """Of every span and link: sampled, and known to be not remote."""
@@ -35,11 +37,11 @@ class SpanEncoder:
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-        self._events = [_event(event) for event in shape.events]
+        self._events = [_event(event_content(event)) for event in shape.events]
         self._own_events = [_own_event(recorded) for recorded in shape.own_events]
-        self._links = [_link(link) for link in shape.links]
+        self._links = [_link(link_content(link)) for link in shape.links]
         self._failure = [] if shape.recorded else _failure(shape)
-        self._fields = _fields(shape)
+        self._fields = content_segments(span_content(shape))
         content = sum(
             [
                 *(event.bounds for event in self._events),
@@ -80,80 +82,63 @@ class SpanEncoder:
         if self._failure and len(failed):
             piece = join(plan_all(self._failure, [columns.end_ns[failed]]))
             pieces.append(spread(piece, failed, rows=rows))
-        fields = [
-            trace_id[columns.trace],
-            columns.span_id,
-            columns.start_ns,
-            columns.end_ns,
-            columns.parent_id,
-            *columns.values,
-        ]
-        return [*pieces, *plan_all(self._fields, fields)]
+        return [*pieces, *plan_all(self._fields, span_frame(columns, trace_id))]
 
 
-def _fields(shape: Shape) -> list[Segment]:
-    """Return what every span has; frame: the columns in the order of `SpanEncoder._plan`."""
-    parts: list[Part] = [
-        head(Span(trace_id=_ID_16), _ID_16),
-        Column(0, "V16"),
-        head(Span(span_id=_ID_8), _ID_8),
-        Column(1, "<u8"),
-        head(Span(start_time_unix_nano=_FIXED64), _ID_8),
-        Column(2, "<i8"),
-        head(Span(end_time_unix_nano=_FIXED64), _ID_8),
-        Column(3, "<i8"),
+def span_content(shape: Shape) -> Content:
+    """Return what every span has but for events and links; frame: that of `span_frame`."""
+    fields: list[Field] = [
+        TraceId("trace_id", 0),
+        SpanId("span_id", 1),
+        Time("start_time_unix_nano", 2),
+        Time("end_time_unix_nano", 3),
         Span(
             name="" if shape.recorded else shape.name,
             kind=Span.SpanKind.ValueType(shape.kind),
             flags=FLAGS,
-        ).SerializeToString(),
+        ),
     ]
     if shape.has_parent:
-        parts += [head(Span(parent_span_id=_ID_8), _ID_8), Column(4, "<u8")]
-    return content_segments(Span, parts, shape.attributes, first=5)
+        fields.append(SpanId("parent_span_id", 4))
+    return Content(Span, fields, shape.attributes, first=5)
 
 
-def _event(shape: EventShape) -> Segment:
-    """Return one ``Span.events``; frame: its time and the columns of its attributes."""
-    parts: list[Part] = [
-        head(Span.Event(time_unix_nano=_FIXED64), _ID_8),
-        Column(0, "<i8"),
-        Span.Event(name=shape.name).SerializeToString(),
+def span_frame(columns: Columns, trace_id: NDArray[np.void]) -> Frame:
+    """Return the frame of `span_content`."""
+    return [
+        trace_id[columns.trace],
+        columns.span_id,
+        columns.start_ns,
+        columns.end_ns,
+        columns.parent_id,
+        *columns.values,
     ]
-    return message_field(
-        field_tag(Span(events=[Span.Event()])),
-        content_segments(Span.Event, parts, shape.attributes, first=1),
-    )
 
 
-def _own_event(recorded: Recorded) -> Segment:
-    """Return one ``Span.events``; frame: its time and which of the options it is."""
-    parts: list[Part] = [head(Span.Event(time_unix_nano=_FIXED64), _ID_8), Column(0, "<i8")]
-    return message_field(
-        field_tag(Span(events=[Span.Event()])),
-        content_segments(Span.Event, parts, [recorded], first=1),
-    )
+def event_content(shape: EventShape) -> Content:
+    """Return what an event has; frame: its time and the columns of its attributes."""
+    fields: list[Field] = [Time("time_unix_nano", 0), Span.Event(name=shape.name)]
+    return Content(Span.Event, fields, shape.attributes, first=1)
 
 
-def _link(shape: LinkShape) -> Segment:
-    """Return one ``Span.links``; frame: trace id, span id and the columns of its attributes."""
-    parts: list[Part] = [
-        head(Span.Link(trace_id=_ID_16), _ID_16),
-        Column(0, "V16"),
-        head(Span.Link(span_id=_ID_8), _ID_8),
-        Column(1, "<u8"),
-        Span.Link(flags=FLAGS).SerializeToString(),
+def link_content(shape: LinkShape) -> Content:
+    """Return what a link has; frame: trace id, span id and the columns of its attributes."""
+    fields: list[Field] = [
+        TraceId("trace_id", 0),
+        SpanId("span_id", 1),
+        Span.Link(flags=FLAGS),
     ]
-    return message_field(
-        field_tag(Span(links=[Span.Link()])),
-        content_segments(Span.Link, parts, shape.attributes, first=2),
-    )
+    return Content(Span.Link, fields, shape.attributes, first=2)
 
 
-def _failure(shape: Shape) -> list[Segment]:
-    """Return what a failed span has besides; frame: the span's end."""
-    status = Status(code=Status.STATUS_CODE_ERROR, message=shape.message)
-    exception = EventShape(
+def error_status(shape: Shape) -> Status:
+    """Return the status of a failed span."""
+    return Status(code=Status.STATUS_CODE_ERROR, message=shape.message)
+
+
+def exception(shape: Shape) -> EventShape:
+    """Return the event at the end of a failed span."""
+    return EventShape(
         name="exception",
         delay_ns=0,
         attributes=(
@@ -161,10 +146,22 @@ def _failure(shape: Shape) -> list[Segment]:
             Constant("exception.message", shape.exception_message),
         ),
     )
-    return [Stamp([Span(status=status).SerializeToString()]), _event(exception)]
 
 
-# Samples to cut heads from; see `attributes.head`.
-_ID_16 = bytes(range(0xA0, 0xB0))
-_ID_8 = _ID_16[:8]
-_FIXED64 = int.from_bytes(_ID_8, "little")
+def _event(content: Content) -> Segment:
+    return message_field(field_tag(Span(events=[Span.Event()])), content_segments(content))
+
+
+def _own_event(recorded: Recorded) -> Segment:
+    """Return one ``Span.events``; frame: its time and which of the options it is."""
+    return _event(Content(Span.Event, [Time("time_unix_nano", 0)], [recorded], first=1))
+
+
+def _link(content: Content) -> Segment:
+    return message_field(field_tag(Span(links=[Span.Link()])), content_segments(content))
+
+
+def _failure(shape: Shape) -> list[Segment]:
+    """Return what a failed span has besides; frame: the span's end."""
+    status = Stamp([Span(status=error_status(shape)).SerializeToString()])
+    return [status, _event(event_content(exception(shape)))]

@@ -11,6 +11,7 @@ from motel_locust.engine.columns import Choice, Double, Integer, Numbered, Spell
 from motel_locust.engine.records import Elapsed
 from motel_locust.engine.spelling import spell
 from motel_locust.engine.templates import print_duration
+from motel_locust.otlp.doubles import PRINTED_BYTES, print_doubles
 from motel_locust.otlp.pieces import Bounds, Piece, Put
 from motel_locust.otlp.segments import ByWidth, Column, Stamp, Table, bounds_of
 from motel_locust.otlp.wire import MOST_DIGITS, decimals, digit_counts
@@ -24,45 +25,59 @@ if TYPE_CHECKING:
     from motel_locust.engine.records import Shown
     from motel_locust.otlp.segments import Frame, Part, Segment
 
-PRINTED_BYTES = 32
-"""More than any number or duration takes: a double at most 24, the longest duration 24."""
+
+def as_it_is(text: str) -> str:
+    """Return *text*."""
+    return text
 
 
-def text_segments(body: Sequence[str | Shown], *, first: int, reach: int) -> list[Segment]:
+def text_segments(
+    body: Sequence[str | Shown],
+    *,
+    first: int,
+    reach: int,
+    escape: Callable[[str], str] = as_it_is,
+) -> list[Segment]:
     """Return the segments of the text *body*, not empty.
 
     Its varying parts read the columns of the frame from *first* on, in their order; *reach* is how
-    many bytes are certain to follow the text.
+    many bytes are certain to follow the text. *escape* is applied to words and texts; numbers and
+    durations need none.
     """
     words, varying = [""], []
     for part in body:
         if isinstance(part, str):
-            words[-1] += part
+            words[-1] += escape(part)
         else:
             varying.append(part)
             words.append("")
     segments: list[Segment] = _fixed(words.pop())
     for source, word in reversed(list(enumerate(words))):
         behind = bounds_of(segments).least + reach
-        segments[:0] = _segments(word, varying[source], source=first + source, reach=behind)
+        segments[:0] = _segments(word, varying[source], escape, source=first + source, reach=behind)
     return segments
 
 
-def _segments(word: str, part: Shown, *, source: int, reach: int) -> list[Segment]:
+def _segments(
+    word: str, part: Shown, escape: Callable[[str], str], *, source: int, reach: int
+) -> list[Segment]:
     """Return *word* and the column *source* of *part*; *reach* bytes are certain to follow."""
     match part:
         case Choice(_, options):
-            texts = [f"{word}{print_value(option)}".encode() for option in options]
+            texts = [f"{word}{escape(print_value(option))}".encode() for option in options]
             return [Table({source: texts}, reach=reach)]
         case Integer(_, low, high) if low >= 0:
             digits = range(len(str(low)), len(str(high)) + 1)
-            return [_counted(source, (word, ""), digits)]
-        case Numbered(_, (before, *others)):
-            return [_counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]
+            return [counted(source, (word, ""), digits)]
+        case Numbered(_, (text,)):
+            return _fixed(word + escape(text))
+        case Numbered(_, parts):
+            before, *others = map(escape, parts)
+            return [counted(source, (word + before, *others), range(1, MOST_DIGITS + 1))]
         case Spelled(_, length):
             return [Stamp([word.encode(), Column(source, f"V{length}", partial(spell, part))])]
         case Integer():
-            printed = Printed(source, _print_integers)
+            printed = Printed(source, print_integers)
         case Double():
             printed = Printed(source, _print_doubles)
         case Elapsed():
@@ -74,8 +89,8 @@ def _fixed(word: str) -> list[Segment]:
     return [Stamp([word.encode()])] if word else []
 
 
-def _counted(source: int, texts: Sequence[str], digits: range) -> ByWidth:
-    """Return *texts* with a number between each two of them."""
+def counted(source: int, texts: Sequence[str], digits: range) -> ByWidth:
+    """Return *texts* with a number of that many *digits* between each two of them."""
     stamps = {}
     for width in digits:
         parts: list[Part] = [texts[0].encode()]
@@ -108,9 +123,10 @@ class Printed:
         return Piece(sizes, [Put(0, texts.view(f"V{PRINTED_BYTES}"))])
 
 
-def _print_integers(
+def print_integers(
     values: NDArray[np.int64],
 ) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
+    """Return *values* as texts, for :class:`Printed`."""
     texts = values.astype(f"S{PRINTED_BYTES}")
     return texts, np.char.str_len(texts)
 
@@ -119,13 +135,13 @@ def _print_doubles(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
     """Return *values* as `print_float` has them."""
-    # NumPy prints as Python does, and so as Go, but for the tail of 3.0 and for the largest.
-    texts = values.astype(f"S{PRINTED_BYTES}")
-    sizes = np.char.str_len(texts) - np.where(values == np.trunc(values), len(".0"), 0)
+    # Go prints as Python does, but for the tail of 3.0 and for the largest.
+    texts, sizes = print_doubles(values)
+    sizes -= np.where(values == np.trunc(values), len(".0"), 0)
     unlike = (~(np.abs(values) < 1e16)).nonzero()[0]
     for row, value in zip(unlike.tolist(), values[unlike].tolist(), strict=True):
-        texts[row] = print_float(value).encode()
-    sizes[unlike] = np.char.str_len(texts[unlike])
+        text = print_float(value).encode()
+        texts[row], sizes[row] = text, len(text)
     return texts, sizes
 
 

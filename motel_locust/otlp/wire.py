@@ -180,12 +180,20 @@ def digit_counts(numbers: NDArray[np.int64]) -> Size:
 
 
 def decimals(numbers: NDArray[np.int64], digits: int) -> NDArray[np.void]:
-    """Return each number as decimal text, V{digits}[rows].
+    """Return each number as decimal text, V{digits}[rows], with zeros before those that are short.
 
-    numbers int64[rows], all of *digits* digits. In plain Python: ``[b"%d" % n for n in numbers]``
+    numbers int64[rows], not negative, none of more than *digits* digits. In plain Python:
+    ``[b"%0*d" % (digits, n) for n in numbers]``
     """
     four_digits = _four_digits()
     groups = -(-digits // 4)
+    if numbers.size < FEW:
+        powers = _FOUR_DIGIT_POWERS[-groups:]
+        return void_items(
+            four_digits[numbers[:, np.newaxis] // powers % 10_000],
+            digits,
+            offset=4 * groups - digits,
+        )
     text = np.empty((numbers.size, groups), "<u4")
     rest = numbers
     for group in range(groups - 1, 0, -1):
@@ -194,6 +202,12 @@ def decimals(numbers: NDArray[np.int64], digits: int) -> NDArray[np.void]:
         rest = higher
     text[:, 0] = four_digits[rest]
     return void_items(text, digits, offset=4 * groups - digits)
+
+
+FEW = 400
+"""Fewer numbers are divided all at once: for 40 that takes 6 µs instead of 14, as it calls NumPy
+less often, but more for each number."""
+_FOUR_DIGIT_POWERS = 10_000 ** np.arange(-(-MOST_DIGITS // 4) - 1, -1, -1)
 
 
 @cache

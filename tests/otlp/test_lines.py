@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import random
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.json_format import MessageToDict
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -29,9 +35,13 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from motel_locust.load.values import SIGNALS
-from motel_locust.otlp.lines import request_line
+from motel_locust.otlp.lines import message_text, request_line
+from motel_locust.otlp.requests import ID_KEYS, REQUESTS
+from tests.strategies import WIDTHS
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from motel_locust.otlp.ledger import Signal
 
 # As a Collector 0.161.0 with otlp receiver and file exporter wrote the request below, but for the
@@ -216,3 +226,102 @@ def test_a_line_is_one_line():
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_a_request_without_items_is_a_line_too(signal: Signal):
     assert request_line(b"", signal) == "{}"
+
+
+# The slow twin: google's own mapping, and the two places in which OTLP's differs.
+
+
+def by_google(message: Message) -> str:
+    fields = with_hexadecimal_ids(MessageToDict(message, use_integers_for_enums=True))
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def with_hexadecimal_ids(value: Any) -> Any:
+    match value:
+        case dict():
+            return {
+                key: b64decode(inner).hex() if key in ID_KEYS else with_hexadecimal_ids(inner)
+                for key, inner in value.items()
+            }
+        case list():
+            return [with_hexadecimal_ids(inner) for inner in value]
+        case _:
+            return value
+
+
+TEXTS = ("", "pay", '"', "\\", "a\nb\r\x00\x1f\x7f", "\u2028\ufeff", "😀 ö \U0010ffff", "traceId")
+DOUBLES = (
+    0.0,
+    -0.0,
+    1.0,
+    0.1,
+    1e16,
+    1e22,
+    5e-324,
+    -1e-7,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+)
+
+
+def fill(message: Message, chance: random.Random, depth: int) -> None:
+    """Set some of the fields of *message*, also to what they are when they are not set."""
+    for field in message.DESCRIPTOR.fields:
+        outer = depth > 4  # there is something in them, so that there is something at all
+        if not outer and chance.random() < 0.3:
+            continue
+        times = chance.choice((1, 1, 2) if outer else (0, 1, 2)) if field.is_repeated else 1
+        for _ in range(times):
+            if field.type == FieldDescriptor.TYPE_MESSAGE:
+                if depth == 0:
+                    continue
+                inner = getattr(message, field.name)
+                inner = inner.add() if field.is_repeated else inner
+                inner.SetInParent()
+                fill(inner, chance, depth - 1)
+            elif field.is_repeated:
+                getattr(message, field.name).append(value_of(field, chance))
+            else:
+                setattr(message, field.name, value_of(field, chance))
+
+
+def value_of(field: FieldDescriptor, chance: random.Random) -> Any:
+    match field.cpp_type:
+        case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
+            return chance.randbytes(chance.choice((0, 1, 8, 16)))
+        case FieldDescriptor.CPPTYPE_STRING:
+            return chance.choice(TEXTS)
+        case FieldDescriptor.CPPTYPE_DOUBLE:
+            return chance.choice(DOUBLES)
+        case FieldDescriptor.CPPTYPE_BOOL:
+            return chance.random() < 0.5
+        case FieldDescriptor.CPPTYPE_ENUM:
+            return chance.choice(field.enum_type.values).number
+        case FieldDescriptor.CPPTYPE_INT32:
+            return chance.choice((0, 1, -1, 2**31 - 1, -(2**31)))
+        case FieldDescriptor.CPPTYPE_UINT32:
+            return chance.choice((0, 1, 257, 2**32 - 1))
+        case FieldDescriptor.CPPTYPE_INT64:
+            return chance.choice((*WIDTHS, *(-width for width in WIDTHS), -(2**63)))
+        case FieldDescriptor.CPPTYPE_UINT64:
+            return chance.choice((*WIDTHS, 2**64 - 1))
+        case other:
+            raise AssertionError(f"OTLP has got fields of type {other}")
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_every_message_is_what_google_makes_of_it(signal: Signal, seed: int):
+    request = REQUESTS[f"/v1/{signal}"]()
+    fill(request, random.Random(seed), 7)
+    assert message_text(request) == by_google(request)
+
+
+def test_values_may_lie_in_one_another_as_deep_as_protobuf_has_them():
+    value = AnyValue(string_value="core")
+    for _ in range(45):
+        value = AnyValue(array_value=ArrayValue(values=[value]))
+    read = AnyValue.FromString(value.SerializeToString())
+    assert message_text(read) == by_google(read)

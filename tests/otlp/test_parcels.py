@@ -59,8 +59,9 @@ def by_part(batch: Batch, parcels: list[Parcel]) -> list[list[Parcel]]:
     st.booleans().flatmap(lambda in_order: batches(in_order=in_order)),
     st.lists(st.integers(0, 10**12), max_size=3),
     limits,
+    st.sampled_from([None, 1, 3]),
 )
-def test_the_parcels_of_a_part_are_the_part(batch, resources, limit):
+def test_the_parcels_of_a_part_are_the_part(batch, resources, limit, at_once):
     if resources:
         # Some services have several resources; each span is of one of them.
         columns = tuple(
@@ -70,7 +71,8 @@ def test_the_parcels_of_a_part_are_the_part(batch, resources, limit):
             for place, each in enumerate(batch.columns)
         )
         batch = replace(batch, columns=columns)
-    parcels = BatchEncoder(SpanEncoder, max_body_bytes=limit).encode(batch)
+    encoder = BatchEncoder(SpanEncoder, max_body_bytes=limit, rows_at_once=at_once)
+    parcels = encoder.encode(batch)
     for part, group in enumerate(by_part(batch, parcels)):
         assert sum(map(spans_of, group), Counter()) == spans_between(batch, part)
         for parcel in group:

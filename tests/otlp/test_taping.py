@@ -48,11 +48,15 @@ def replayed(
         tick_ns=np.sort(start_ns) // 1000,
         pause=lambda: None,
     )
-    encoder = BatchEncoder(SpanEncoder)
-    body = BodyBuilder(encode_heads(builder.resources, {}))
-    for parcel in encoder.encode(batch):
-        body.add(parcel)
-    return batch, list(spans_of(TracesData.FromString(body.build())))
+    whole, in_steps = (
+        BodyBuilder(encode_heads(builder.resources, {})),
+        BodyBuilder(encode_heads(builder.resources, {})),
+    )
+    for body, at_once in ((whole, None), (in_steps, 2)):
+        for parcel in BatchEncoder(SpanEncoder, rows_at_once=at_once).encode(batch):
+            body.add(parcel)
+    assert whole.build() == in_steps.build()
+    return batch, list(spans_of(TracesData.FromString(whole.build())))
 
 
 @settings(max_examples=60, deadline=None)

@@ -262,6 +262,17 @@ def test_senders_take_turns_at_a_file(tmp_path: Path) -> None:
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 8
 
 
+def test_a_body_in_json_is_a_line_already(tmp_path: Path) -> None:
+    path = tmp_path / "spans.jsonl"
+    in_json = open_transport(settings(f"file://{path}"), "json")
+    assert in_json.send(b'{"resourceSpans":[]}\n', 1) == Answer(Cause.ACK)
+    in_protobuf = open_transport(settings(f"file://{path}"))
+    assert in_protobuf.send(trace_request(2), 2) == Answer(Cause.ACK)
+    first, second = path.read_text().splitlines()
+    assert first == '{"resourceSpans":[]}'
+    assert len(json.loads(second)["resourceSpans"]) == 1
+
+
 def test_a_file_that_cannot_be_opened_is_an_error_of_the_settings(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"^--host: .* cannot be written: No such file"):
         open_transport(settings(f"file://{tmp_path}/no/spans.jsonl"))

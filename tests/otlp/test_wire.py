@@ -73,8 +73,14 @@ def test_digits_are_counted(values):
 
 @pytest.mark.parametrize("digits", range(1, wire.MOST_DIGITS + 1))
 def test_numbers_of_any_number_of_digits_become_text(digits):
-    values = [value for value in (*ROUND, INT64[1], 1234567890) if len(str(value)) == digits]
-    assert items(wire.decimals(np.array(values), digits)) == [b"%d" % value for value in values]
+    values = [value for value in (0, *ROUND, INT64[1], 1234567890) if len(str(value)) <= digits]
+    texts = [b"%0*d" % (digits, value) for value in values]
+    assert items(wire.decimals(np.array(values), digits)) == texts
+    many = np.resize(np.array(values), wire.FEW + len(values))
+    assert items(wire.decimals(many, digits))[-len(values) :] == items(
+        wire.decimals(many[-len(values) :], digits)
+    )
+    assert items(wire.decimals(many, digits))[: len(values)] == texts
 
 
 @pytest.mark.parametrize("width", range(1, wire.LONGEST_PADDED + 1))

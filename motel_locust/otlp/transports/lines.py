@@ -22,6 +22,7 @@ from motel_locust.otlp.settings import SettingsError
 
 if TYPE_CHECKING:
     from motel_locust.otlp.ledger import Signal
+    from motel_locust.otlp.notations import Notation
     from motel_locust.otlp.settings import Settings
 
 STDOUT: Final = 1
@@ -44,19 +45,26 @@ OUTPUTS: Final[defaultdict[str, Output]] = defaultdict(Output)
 class LinesTransport:
     """Writes each body of *signal* as one line to a file descriptor, which it owns.
 
-    JSON and writing run in a thread: both can take far longer than a slice of the event loop. The
-    descriptor is unbuffered, so an accepted line is with the operating system.
+    Bodies in JSON are lines already. Rewriting those in protobuf, and writing, run in a thread:
+    both can take far longer than a slice of the event loop. The descriptor is unbuffered, so an
+    accepted line is with the operating system.
     """
 
-    def __init__(self, descriptor: int, signal: Signal, output: Output) -> None:
+    def __init__(
+        self, descriptor: int, signal: Signal, output: Output, notation: Notation = "protobuf"
+    ) -> None:
         self._descriptor, self._signal, self._output = descriptor, signal, output
+        self._notation: Notation = notation
         self._writing = self._closed = False
 
     @classmethod
-    def open(cls, settings: Settings) -> LinesTransport:
-        """Return the transport of *settings*; raise SettingsError if the file cannot be opened."""
+    def open(cls, settings: Settings, notation: Notation) -> LinesTransport:
+        """Return the transport of *settings* for bodies in *notation*.
+
+        Raises SettingsError if the file cannot be opened.
+        """
         if settings.endpoint.scheme == "stdout":
-            return cls(os.dup(STDOUT), settings.signal, OUTPUTS[""])
+            return cls(os.dup(STDOUT), settings.signal, OUTPUTS[""], notation)
         path = settings.endpoint.path
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -64,7 +72,7 @@ class LinesTransport:
             raise SettingsError(
                 f"{settings.source('endpoint')}: {path} cannot be written: {error.strerror}"
             ) from None
-        return cls(descriptor, settings.signal, OUTPUTS[str(Path(path).resolve())])
+        return cls(descriptor, settings.signal, OUTPUTS[str(Path(path).resolve())], notation)
 
     def send(self, content: bytes, items: int) -> Answer:  # noqa: ARG002  # the protocol's names
         """Write *content* as one line; see :class:`Transport`."""
@@ -91,8 +99,11 @@ class LinesTransport:
         self._writing = False
         self._output.turn.release()
 
+    def _line(self, content: bytes) -> bytes:
+        return f"{request_line(content, self._signal)}\n".encode()
+
     def _write_line(self, content: bytes) -> Answer:
-        line = request_line(content, self._signal).encode() + b"\n"
+        line = content if self._notation == "json" else self._line(content)
         if self._output.torn:
             line = b"\n" + line  # what was left of a torn line must not spoil this one
         unwritten = memoryview(line)

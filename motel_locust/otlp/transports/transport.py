@@ -10,6 +10,7 @@ from motel_locust.otlp.transports.lines import LinesTransport
 
 if TYPE_CHECKING:
     from motel_locust.otlp.delivery import Answer
+    from motel_locust.otlp.notations import Notation
     from motel_locust.otlp.settings import Settings
 
 
@@ -27,8 +28,8 @@ class Transport(Protocol):
         """Let go of connections and files; closing twice is harmless."""
 
 
-def open_transport(settings: Settings) -> Transport:
-    """Return the transport of *settings*.
+def open_transport(settings: Settings, notation: Notation = "protobuf") -> Transport:
+    """Return the transport of *settings* for bodies in *notation*, one that the endpoint takes.
 
     Raises:
         SettingsError: A certificate, key or file cannot be used, or a compression is not installed.
@@ -37,7 +38,7 @@ def open_transport(settings: Settings) -> Transport:
         case "discard":
             return DiscardTransport()
         case "stdout" | "file":
-            return LinesTransport.open(settings)
+            return LinesTransport.open(settings, notation)
         case "http" | "https" if settings.protocol == "grpc":
             # Only here, as grpcio takes 30 ms and 11 MB to import.
             from motel_locust.otlp.transports.grpc import GrpcTransport
