@@ -247,6 +247,8 @@ def kind(value: dict[str, Any]) -> str:
         case {"pattern": pattern}:
             found = KINDS.get(pattern) or KINDS.get(pattern.removesuffix("?$") + "$")
             return found or "text"
+        case {"properties": {"p50": _}}:
+            return "[percentiles](../topology.md#percentiles)"
         case {"anyOf": options}:
             kinds = [kind(option) for option in options if option != {"type": "null"}]
             return " or ".join(dict.fromkeys(filter(None, kinds))) or "any"

@@ -82,6 +82,7 @@ WARNING_CODES: Final = {
     "late-event": "an event lies beyond the longest likely span",
     "unfilled-placeholder": "nothing can fill a placeholder of a log body",
     "shadowed-attribute": "a later setting always replaces this attribute",
+    "shared-id": "several instances of a service have one id",
     "printed-value": "an attribute's value is a list or mapping, and is sent as text",
     "other-instrument": "the semantic conventions know the metric as another instrument",
     "other-unit": "the semantic conventions know the metric in another unit",

@@ -101,8 +101,12 @@ class Spot:
     """Whether the last step of the path was found."""
 
     def mark(self, *, at_key: bool = False) -> Mark:
-        """Return the place of the value, or of its key where that is meant."""
-        if self.key is not None and (at_key or not self.whole):
+        """Return the place of the value, or of its key where that is meant.
+
+        Where the path goes on below a scalar, that stands for the whole mapping and is meant.
+        """
+        bare = isinstance(self.node, Scalar) and not self.node.null
+        if self.key is not None and (at_key or not (self.whole or bare)):
             return self.key.mark
         return self.node.mark
 

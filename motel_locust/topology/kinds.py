@@ -281,6 +281,12 @@ def _not_empty(value: str) -> str:
     return value
 
 
+def _plain(value: object, name: str) -> str:
+    if isinstance(value, Entries | Mapping | Items | list | tuple):
+        raise wrong_type(value, "a duration", path=(name,))
+    return text(value)
+
+
 def _duration_distribution(
     value: object,
 ) -> quantities.DurationDistribution | PercentileDistribution:
@@ -289,8 +295,10 @@ def _duration_distribution(
     if isinstance(value, Entries | Mapping):
         entries: Mapping[str, object] = entries_of(value)
         return percentile_distribution(
-            {name: text(inner) for name, inner in entries.items() if not is_null(inner)}
+            {name: _plain(inner, name) for name, inner in entries.items() if not is_null(inner)}
         )
+    if isinstance(value, Items | list | tuple):
+        raise wrong_type(value, "a text or a mapping of percentiles")
     return quantities.parse_duration_distribution(text(value))
 
 

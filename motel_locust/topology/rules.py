@@ -188,7 +188,7 @@ def _unknown_instances(override: OverrideOutline, outline: Outline) -> Iterator[
         message = f"service {quoted(service)} has no instances to override; write instances: 3 "
         path = (*override.path, "instances")
         yield _complete("unknown-instance", f"{message}there, or as many as it has", path)
-    if not written.isdecimal():
+    if not written.isdecimal() or int(written) == 0:
         return  # which the models tell
     for reference in override.instances:
         number = reference.ref

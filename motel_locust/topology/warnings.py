@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from motel_locust.topology import linking, pairing
 from motel_locust.topology.diagnostics import Mistake, Step, quoted
 from motel_locust.topology.document import Entries, Items, Node, PlacedMistake, Scalar, locate, walk
+from motel_locust.topology.instances import INSTANCE_ID
 from motel_locust.topology.lengths import longest_likely_ns
-from motel_locust.topology.placeholders import unfilled_placeholders
+from motel_locust.topology.placeholders import PLACEHOLDER, unfilled_placeholders
 from motel_locust.topology.quantities import format_duration
 from motel_locust.topology.scalars import resolve
 
@@ -132,6 +133,16 @@ def _service(service_name: str, service: Service, path: Path) -> Iterator[Mistak
         if all(key in operation.attributes for operation in service.operations.values()):
             message = f"attribute {quoted(key)} is replaced by every operation of the service"
             yield _warning("shadowed-attribute", message, (*path, "attributes", key), at_key=True)
+    for key in service.resource_attributes:
+        if key in service.instance_attributes:
+            message = f"resource attribute {quoted(key)} is replaced by the instances' own"
+            inner = (*path, "resource_attributes", key)
+            yield _warning("shadowed-attribute", message, inner, at_key=True)
+    written = service.instance_attributes.get(INSTANCE_ID)
+    several = service.instances is not None and service.instances.count > 1
+    if several and written is not None and not {"n", "id"} & {*PLACEHOLDER.findall(written)}:
+        message = f"all instances have the id {quoted(written)}; write {{n}} or {{id}} in it"
+        yield _warning("shared-id", message, (*path, "instance_attributes", INSTANCE_ID))
 
 
 def _shown_baggage(service: Service, operation: Operation, path: Path) -> Iterator[Mistake]:
