@@ -150,6 +150,27 @@ class Graph:
         self.any_timeouts = bool((self.timeout_ns < FOR_EVER).any())
         self.all_awaited = bool(self.awaited.all())
 
+    def draw_own_ns(
+        self, node: NDArray[np.int64], span_id: NDArray[np.uint64]
+    ) -> NDArray[np.int64]:
+        """Return the own time of spans with ids *span_id* at the nodes *node*: int64[spans]."""
+        own_ns = self.mean_ns[node]
+        if self.all_vary:
+            words = draws.draw_words(self.duration_key[node], span_id)
+            own_ns = draws.draw_durations(words, own_ns, self.deviation_ns[node])
+        elif self.any_varies:
+            these = self.deviation_ns[node].nonzero()[0]
+            some = node[these]
+            words = draws.draw_words(self.duration_key[some], span_id[these])
+            own_ns[these] = draws.draw_durations(words, own_ns[these], self.deviation_ns[some])
+        if self.curves_ns.size:
+            these = (self.curve[node] != NO_CURVE).nonzero()[0]
+            some = node[these]
+            words = draws.draw_words(self.duration_key[some], span_id[these])
+            drawn = draws.draw_quantiles(words, self.curves_ns, self.curve[some])
+            own_ns[these] = drawn.astype(np.int64)
+        return own_ns
+
     def preceding(self, ref: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return how many spans of *ref* precede those of each entry, and how many each brings.
 

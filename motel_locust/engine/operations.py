@@ -128,6 +128,19 @@ class OperationPlan:
         }
         self.keys: NDArray[np.uint64] = np.array(keys, np.uint64)[:, np.newaxis]
 
+    def own_ns(self, words: NDArray[np.uint64], factor: float) -> NDArray[np.int64] | np.int64:
+        """Return its spans' own time, by their *words*; backpressure makes it longer.
+
+        By percentiles it is *factor* times as long as a whole; else the mean is, and what varies
+        around it goes on to do so by as much.
+        """
+        if self.duration_word is None:
+            return np.int64(self.mean_ns * factor)
+        word = words[self.duration_word]
+        if self.curve_ns is not None:
+            return (draws.draw_quantiles(word, self.curve_ns, 0) * factor).astype(np.int64)
+        return draws.draw_durations(word, int(self.mean_ns * factor), self.deviation_ns)
+
     @staticmethod
     def _compile_call(key: int, call: Call, gate: int | None, *, stays: bool) -> CallPlan:
         return CallPlan(

@@ -15,7 +15,8 @@ import numpy as np
 from motel_locust.engine import draws
 from motel_locust.engine.assembly import NOTHING
 from motel_locust.engine.engine import MOST_SPANS, SPANS_OF_A_SHAPE, carry_on
-from motel_locust.engine.schedule import NEVER, PHASE, TICK_NS, ranges
+from motel_locust.engine.ranges import ranges
+from motel_locust.engine.schedule import NEVER, PHASE, TICK_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

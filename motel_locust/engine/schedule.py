@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from motel_locust.engine import draws
+from motel_locust.engine.ranges import ranges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -297,19 +298,6 @@ def _bounds(block: Block, start_ns: int, stop_ns: int) -> tuple[Position, Positi
 def _next_whole(position: Position, part: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the least whole numbers that together with *part* are not before *position*."""
     return position.whole + (position.part > part)
-
-
-def ranges(
-    first: NDArray[np.int64], stop: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all whole numbers from each *first* to before its *stop*, with the row of each.
-
-    In plain Python: ``[(row, n) for row in range(len(first)) for n in range(first[row],
-    stop[row])]``
-    """
-    counts = np.maximum(stop - first, 0)
-    row = np.repeat(np.arange(counts.size), counts)
-    return row, np.arange(row.size) + np.repeat(first - (counts.cumsum() - counts), counts)
 
 
 def _sorted(time_ns: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from motel_locust.engine import draws
 from motel_locust.engine.columns import Batch, Columns, Counts, EventColumns, LinkColumns
-from motel_locust.engine.schedule import ranges
+from motel_locust.engine.ranges import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -311,7 +311,7 @@ class Walk:
             tick = self._ticks[operation.ref]
             factor = tick.duration_factor
             error_rate = min(error_rate + tick.error_add, 1.0)
-        took_ns = _own_ns(operation, words, factor)
+        took_ns = operation.own_ns(words, factor)
         if error_rate <= 0:
             drawn = np.zeros(span_id.size, np.bool_)
         elif error_rate >= 1 or operation.error_word is None:
@@ -396,18 +396,3 @@ class Walk:
 
     def _all_full(self, rows: Rows) -> bool:
         return self._used is not None and bool((self._used[rows] >= self._limit).all())
-
-
-def _own_ns(
-    operation: OperationPlan, words: NDArray[np.uint64], factor: float
-) -> NDArray[np.int64] | np.int64:
-    """Return the operation's own time; backpressure makes it, or its mean, *factor* times as long.
-
-    What varies around a mean goes on to do so by as much.
-    """
-    if operation.duration_word is None:
-        return np.int64(operation.mean_ns * factor)
-    word = words[operation.duration_word]
-    if operation.curve_ns is not None:
-        return (draws.draw_quantiles(word, operation.curve_ns, 0) * factor).astype(np.int64)
-    return draws.draw_durations(word, int(operation.mean_ns * factor), operation.deviation_ns)

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from motel_locust.engine import draws
-from motel_locust.engine.graph import ERROR, NO_CURVE, NOTHING
+from motel_locust.engine.graph import ERROR, NOTHING
+from motel_locust.engine.ranges import runs
 from motel_locust.engine.rows import Requests, Rows
 from motel_locust.engine.spans import Spans, order_of
 
@@ -197,23 +198,7 @@ class WaveWalk:
         graph, rows = self._graph, self._rows
         node, span_id = rows.node[new], rows.span_id[new]
         rows.settled[new] = False
-        own_ns = graph.mean_ns[node]
-        if graph.all_vary:
-            words = draws.draw_words(graph.duration_key[node], span_id)
-            own_ns = draws.draw_durations(words, own_ns, graph.deviation_ns[node])
-        elif graph.any_varies:
-            these = graph.deviation_ns[node].nonzero()[0]
-            some = node[these]
-            words = draws.draw_words(graph.duration_key[some], span_id[these])
-            deviation_ns = graph.deviation_ns[some]
-            own_ns[these] = draws.draw_durations(words, own_ns[these], deviation_ns)
-        if graph.curves_ns.size:
-            these = (graph.curve[node] != NO_CURVE).nonzero()[0]
-            some = node[these]
-            words = draws.draw_words(graph.duration_key[some], span_id[these])
-            drawn = draws.draw_quantiles(words, graph.curves_ns, graph.curve[some])
-            own_ns[these] = drawn.astype(np.int64)
-        rows.own_ns[new] = own_ns
+        rows.own_ns[new] = graph.draw_own_ns(node, span_id)
         broken = graph.breaks[node]
         if graph.any_fails:
             broken |= draws.draw_words(graph.error_key[node], span_id) < graph.error_below[node]
@@ -223,7 +208,7 @@ class WaveWalk:
         self._pause()
         place = np.zeros(entry.size, np.int64)
         if graph.any_counts:
-            each, repeat = _ranges(np.zeros_like(entry), graph.count[entry])
+            each, repeat = runs(np.zeros_like(entry), graph.count[entry])
             caller, entry = caller[each], entry[each]
             place = repeat * (1 + graph.retries[entry])
         counts = np.bincount(caller, minlength=node.size)
@@ -238,7 +223,7 @@ class WaveWalk:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the calls that spans make: for each, the position of the span, and the entry."""
         graph = self._graph
-        caller, entry = _ranges(graph.first[node], graph.calls[node])
+        caller, entry = runs(graph.first[node], graph.calls[node])
         made = np.ones(entry.size, np.bool_)
         if graph.any_wants:
             wants = graph.wants[entry]
@@ -285,7 +270,7 @@ class WaveWalk:
         settled = rows.settled[these]
         generation.unsettled = these[(~settled).nonzero()[0]]
         these = these[settled.nonzero()[0]]
-        self._sum_up(these, *_ranges(rows.first[these], rows.requests[these]))
+        self._sum_up(these, *runs(rows.first[these], rows.requests[these]))
 
     def _answer(self, asked: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Note the answers to the requests *asked*.
@@ -398,21 +383,6 @@ class WaveWalk:
             entry = requests.entry[request]
             ordinal[below] += before[entry] + rows.place[row] * brought[entry]
             row = requests.caller[request]
-
-
-def _ranges(
-    first: NDArray[np.int64], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the *counts* whole numbers from each *first* on, with the position of each *first*.
-
-    In plain Python: ``[(row, n) for row in range(len(first)) for n in range(first[row],
-    first[row] + counts[row])]``
-    """
-    stops = counts.cumsum()
-    total = int(stops[-1]) if stops.size else 0
-    # 4x over np.repeat of the positions at 50,000 counts of 2.
-    row = np.bincount(stops, minlength=total)[:total].cumsum()
-    return row, np.arange(total) + (first - (stops - counts))[row]
 
 
 def _some(these: Some, positions: NDArray[np.int64]) -> NDArray[np.int64]:

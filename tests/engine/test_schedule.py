@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motel_locust.engine.schedule import TICK_NS, Schedule, _without, ranges
+from motel_locust.engine.schedule import TICK_NS, Schedule, _without
 from motel_locust.engine.traffic import Timeline
 from tests.engine.timelines import SECOND_NS, topologies, topology, window
 from tests.oracles import schedule as oracle
@@ -319,15 +319,6 @@ def test_very_high_rates_fall_on_whole_nanoseconds() -> None:
     made = schedule("3000000000/s", [(0, HOUR_NS)])
     assert due(made, 0, 3) == [0, 1, 1, 1, 2, 2, 2]
     assert made.horizon(0, traces=1, at_most_ns=HOUR_NS) == 1
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5))))
-def test_ranges_are_those_of_plain_python(bounds: list[tuple[int, int]]) -> None:
-    first, stop = np.array(bounds, np.int64).reshape(-1, 2).T
-    expected = [(row, n) for row in range(len(first)) for n in range(first[row], stop[row])]
-    found = ranges(first, stop)
-    assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
 
 
 @settings(max_examples=50, deadline=None)
