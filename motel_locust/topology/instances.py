@@ -22,7 +22,7 @@ from motel_locust.topology.kinds import (
     entries_of,
     text,
 )
-from motel_locust.topology.part import Part
+from motel_locust.topology.part import Part, entries_such_as
 from motel_locust.topology.patterns import TEXT_VALUE, whole
 from motel_locust.topology.placeholders import PLACEHOLDER
 from motel_locust.topology.quantities import format_duration
@@ -99,9 +99,9 @@ class Instances(Part):
         PositiveCount, AfterValidator(_not_too_many), WithJsonSchema({**whole(1), "maximum": MOST})
     ]
     """How many there are; each is a resource with a ``service.instance.id`` of its own."""
-    weights: Annotated[dict[InstanceNumber, Weight], BeforeValidator(entries_of)] = Field(
-        default_factory=dict
-    )
+    weights: Annotated[
+        dict[InstanceNumber, Weight], entries_such_as("weights: {3: 10}", "numbers to weights")
+    ] = Field(default_factory=dict)
     """How many requests some of them get, by their numbers from 1; the others have weight 1."""
     restart_every: Annotated[Period, AfterValidator(_not_too_often)] | None = None
     """How long each lives before another one takes its place; they restart one by one."""

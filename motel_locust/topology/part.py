@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from motel_locust.topology.diagnostics import Mistake, Step, quoted, suggestion, with_article
 from motel_locust.topology.document import Entries, Scalar, is_null
-from motel_locust.topology.kinds import UnsetText, described, unset_text
+from motel_locust.topology.kinds import (
+    UnsetText,
+    described,
+    entries_of,
+    unset_text,
+    wrong_type,
+)
 
 
 class Written(dict[str, Any]):
@@ -74,6 +80,21 @@ class Part(BaseModel):
             elif not is_null(inner) and not (key in marks and marks[key].matches(inner)):
                 fields[key] = inner
         return Written(cls, fields)
+
+
+def entries_such_as(example: str, kinds: str) -> BeforeValidator:
+    """Return a validator that reads a mapping of *kinds*, names to what; wrong ones see *example*.
+
+    The example is a whole line, as it would be written.
+    """
+
+    def read(value: object) -> Any:
+        if not isinstance(value, Entries | Mapping):
+            wrong = wrong_type(value, f"a mapping of {kinds}")
+            raise Mistake(wrong.code, f"{wrong}; write {example}")
+        return entries_of(value)
+
+    return BeforeValidator(read)
 
 
 def unknown_key(

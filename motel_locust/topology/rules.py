@@ -192,7 +192,7 @@ def _unknown_instances(override: OverrideOutline, outline: Outline) -> Iterator[
         return  # which the models tell
     for reference in override.instances:
         number = reference.ref
-        if number.isdecimal() and int(number) > int(written):
+        if number.isascii() and number.isdecimal() and int(number) > int(written):
             message = no_such(number, int(written))
             yield _complete("unknown-instance", message, reference.path, at_key=True)
 

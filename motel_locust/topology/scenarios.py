@@ -17,7 +17,7 @@ from motel_locust.topology.kinds import (
     entries_of,
     items_of,
 )
-from motel_locust.topology.part import Part
+from motel_locust.topology.part import Part, entries_such_as
 from motel_locust.topology.services import Calls
 from motel_locust.topology.signals import LogOverride, MetricOverride
 from motel_locust.topology.traffic import Traffic
@@ -50,9 +50,10 @@ class Override(Part):
     """In place of the operation's own; 0 counts."""
     attributes: Attributes = Field(default_factory=dict)
     """Merged over the operation's, key by key."""
-    variants: Annotated[dict[str, VariantOverride], BeforeValidator(entries_of)] = Field(
-        default_factory=dict
-    )
+    variants: Annotated[
+        dict[str, VariantOverride],
+        entries_such_as("variants: {v127: {weight: 50}}", "names to what changes"),
+    ] = Field(default_factory=dict)
     """What changes in the operation's variants, by their names."""
     add_calls: Calls = ()
     """Further calls, after the operation's own."""
@@ -60,9 +61,10 @@ class Override(Part):
         tuple[Annotated[str, BeforeValidator(_removed)], ...], BeforeValidator(items_of)
     ] = ()
     """The targets that the operation does not call meanwhile."""
-    instances: Annotated[dict[InstanceNumber, InstanceOverride], BeforeValidator(entries_of)] = (
-        Field(default_factory=dict)
-    )
+    instances: Annotated[
+        dict[InstanceNumber, InstanceOverride],
+        entries_such_as("instances: {3: {error_rate: 50%}}", "numbers to what changes"),
+    ] = Field(default_factory=dict)
     """What differs on some of the service's instances, by their numbers from 1."""
     metrics: Annotated[dict[str, MetricOverride], BeforeValidator(entries_of)] = Field(
         default_factory=dict

@@ -1,23 +1,20 @@
 """Variants: an operation that is not always the same, a version that fails or a region far away."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Final, Protocol, TypeVar
+from typing import Annotated, ClassVar, Final, Protocol, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
 from motel_locust.topology.baggage import Baggage
 from motel_locust.topology.diagnostics import Mistake
-from motel_locust.topology.document import Entries
 from motel_locust.topology.generators import Attributes
 from motel_locust.topology.kinds import (
     DurationDistribution,
     Multiplier,
     Name,
     Share,
-    entries_of,
-    wrong_type,
 )
-from motel_locust.topology.part import Part
+from motel_locust.topology.part import Part, entries_such_as
 
 
 class VariantOverride(Part):
@@ -54,14 +51,6 @@ class Variant(Part):
     """Baggage of its spans and all below; entries win over the operation's."""
 
 
-def _by_name(value: object) -> Any:
-    if not isinstance(value, Entries | Mapping):
-        wanted = wrong_type(value, "a mapping of names to variants")
-        example = "write variants: {v127: {weight: 5, error_rate: 20%}}"
-        raise Mistake(wanted.code, f"{wanted}; {example}")
-    return entries_of(value)
-
-
 def _some_weight(variants: dict[str, Variant]) -> dict[str, Variant]:
     if variants and not any(variant.weight for variant in variants.values()):
         raise Mistake("out-of-range", "have weights of 0 only; give one of them more")
@@ -72,7 +61,7 @@ _NEVER: Final = {"required": ["weight"], "properties": {"weight": {"const": 0}}}
 
 Variants = Annotated[
     dict[Name, Variant],
-    BeforeValidator(_by_name),
+    entries_such_as("variants: {v127: {weight: 5, error_rate: 20%}}", "names to variants"),
     AfterValidator(_some_weight),
     Field(
         json_schema_extra={
