@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 LANES = {
     "integration": ("tests/integration",),
-    "load": ("tests/load", "tests/docs"),
+    "load": (
+        "tests/load",
+        "tests/docs",
+        # Minutes of waiting; where it is done decides only which lane takes longest.
+        "tests/integration/test_composed.py",
+        "tests/integration/test_robustness.py",
+    ),
 }
 """The folders and files of each lane. One more, ``others``, has all the rest, whatever there is."""
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 # arrays no longer fit the caches.
 SPANS_OF_A_SHAPE: Final = 8_000
 SPANS_OF_A_STEP: Final = 250
-# Whatever the plan, this keeps the memory of a batch at some 100 MB. With 200 shapes, where more
+# Whatever the plan, this keeps a process at full speed below 250 MB. With 200 shapes, where more
 # would be faster still, a third fewer cost a fifth more for each span.
-MOST_SPANS: Final = 200_000
+MOST_SPANS: Final = 180_000
 # Where operations keep state, batches shape the telemetry: their size must depend on nothing else.
 MOST_GUARDED_TRACES: Final = 8_000
 # Until a batch has shown how large traces really are.

@@ -135,7 +135,8 @@ def _between_traces(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: i
         behind = max(int(end.searchsorted(done + max_bytes, "right")), behind + 1)
         done = end[behind - 1]
         following.append(first + behind)
-    rows = [trace.searchsorted(following) for trace in traces]
+    wanted = np.array(following, np.int64)
+    rows = [trace.searchsorted(wanted) for trace in traces]
     return list(start + np.array(rows, np.int64).T) if following else []
 
 

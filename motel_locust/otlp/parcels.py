@@ -133,15 +133,12 @@ class BatchEncoder(Generic[ColumnsT]):
         sizes = sizes_between(blocks, cuts).tolist()
         offsets = byte_offsets(blocks, cuts).tolist()
         edges_ns = batch.edges_ns.tolist()
-        divided = [
-            None if block.resource is None else Stretches(block, cuts[:, number], block.resource)
-            for number, block in enumerate(blocks)
-        ]
+        contents = _Contents(blocks, cuts)
         pause()
         parcels = []
         for number, part in enumerate(parts):
             if items[number]:
-                pieces = _slices(blocks, divided, offsets[number], offsets[number + 1])
+                pieces = contents.between(offsets[number], offsets[number + 1])
                 parcels.append(Parcel(edges_ns[part], items[number], sizes[number], pieces))
             pause()
         return parcels
@@ -189,20 +186,31 @@ class BatchEncoder(Generic[ColumnsT]):
         return encoder
 
 
-def _slices(
-    blocks: Sequence[Block],
-    divided: Sequence[Stretches | None],
-    starts: Sequence[int],
-    stops: Sequence[int],
-) -> dict[str, list[memoryview]]:
-    """Return the bytes from *starts* to *stops* of each block, by owner.
+class _Contents:
+    """The contents of blocks, by owner; where a block has several, also cut at *cuts*."""
 
-    divided: the stretches of blocks with several owners.
-    """
-    pieces: dict[str, list[memoryview]] = {}
-    for block, stretches, start, stop in zip(blocks, divided, starts, stops, strict=True):
-        if start < stop and stretches is None:
-            pieces.setdefault(block.owner, []).append(block.content[start:stop])
-        elif start < stop and stretches is not None:
-            stretches.add_to(pieces, start, stop)
-    return pieces
+    def __init__(self, blocks: Sequence[Block], cuts: NDArray[np.int64]) -> None:
+        self._of_one: dict[str, list[tuple[int, memoryview]]] = {}
+        self._of_several: list[tuple[int, Stretches]] = []
+        for number, block in enumerate(blocks):
+            if block.resource is None:
+                self._of_one.setdefault(block.owner, []).append((number, block.content))
+            else:
+                stretches = Stretches(block, cuts[:, number], block.resource)
+                self._of_several.append((number, stretches))
+
+    def between(self, starts: Sequence[int], stops: Sequence[int]) -> dict[str, list[memoryview]]:
+        """Return the bytes from *starts* to *stops* of each block, by owner."""
+        pieces: dict[str, list[memoryview]] = {}
+        # Thousands of slices a batch, where there are many blocks.
+        for owner, contents in self._of_one.items():
+            found = [
+                content[starts[number] : stops[number]]
+                for number, content in contents
+                if starts[number] < stops[number]
+            ]
+            if found:
+                pieces[owner] = found
+        for number, stretches in self._of_several:
+            stretches.add_to(pieces, starts[number], stops[number])
+        return pieces
