@@ -86,15 +86,23 @@ def _apart(found: float, law: tuple[float, float], quantile: float, samples: int
 def _rising(found: Mapping[str, float], least: int, greatest: int) -> dict[str, str]:
     """Return the percentiles *found* and both ends as texts, those that would not rise left out.
 
-    So are those that cannot be told from the longest. Nothing where the median or all others are.
+    Of those that cannot be told from the longest, as where a timeout cuts durations off, the first
+    is written a little shorter: it says how many are so long. Nothing where the median or all
+    others are left out.
     """
     texts = {name: figures.duration(value) for name, value in found.items()}
     shortest, longest = figures.duration(least), figures.duration(greatest)
     last, end = 0, parse_duration(longest)
     kept: dict[str, str] = {}
-    for name, text in texts.items():
+    for index, (name, text) in enumerate(texts.items()):
         value = parse_duration(text)
-        if last < value and value * TOLD_APART < end:
+        if value * TOLD_APART >= end:
+            shorter = figures.duration(greatest / TOLD_APART)
+            # Where some did not rise, it would say that durations rise from there.
+            if index == len(kept) > 0 and last < parse_duration(shorter) < end:
+                kept[name] = shorter
+            break
+        if last < value:
             kept[name], last = text, value
     if found["p50"] < 1 or "p50" not in kept or len(kept) < 2:
         return {}

@@ -66,6 +66,18 @@ def test_a_cut_tail_ends_where_it_was_cut() -> None:
     assert found["p99"] == pytest.approx(400, rel=0.2)
 
 
+@pytest.mark.parametrize(("share", "first"), [(0.3, "p75"), (0.12, "p90"), (0.02, "p99")])
+def test_a_timeout_that_cuts_many_off_is_told_by_the_first_of_them(
+    share: float, first: str
+) -> None:
+    tail = np.exp(1.3 * normals(20_000)) * 10 * MS
+    longest = np.quantile(tail, 1 - share) // MS * MS
+    found = percentiles(told(np.minimum(tail, longest)))
+    assert list(found)[-2:] == [first, "p100"]
+    assert found["p100"] == longest / MS
+    assert found[first] == pytest.approx(longest / MS, rel=0.02)
+
+
 @pytest.mark.parametrize("ratio", [0.5, 0.7, 1, 2, 5, 50])
 @pytest.mark.parametrize("samples", [40, 1_000, 100_000])
 def test_a_normal_stays_a_normal(ratio: float, samples: int) -> None:
