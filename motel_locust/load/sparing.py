@@ -18,16 +18,15 @@ class Sparing:
     """
 
     def __init__(self) -> None:
-        gc.collect()
-        gc.freeze()
-        self._freezing = gevent.spawn(self._freeze)
+        _freeze()
+        self._freezing = gevent.spawn(self._freeze_again)
 
     def end(self) -> None:
         """Let collections look through everything again; idempotent."""
         self._freezing.kill()
         gc.unfreeze()
 
-    def _freeze(self) -> None:
+    def _freeze_again(self) -> None:
         """Freeze what the first batches have left, and, ever more seldom, what came later.
 
         What is frozen and then becomes garbage in a cycle stays until the end. So the intervals
@@ -36,5 +35,10 @@ class Sparing:
         interval_s = FIRST_S
         while True:
             gevent.sleep(interval_s)
-            gc.freeze()
+            _freeze()
             interval_s *= 2
+
+
+def _freeze() -> None:
+    gc.collect()  # garbage that is frozen would stay
+    gc.freeze()
