@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -25,7 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 
 @dataclass
-class Request:
+class Request(ABC):
     """A request that has begun to come."""
 
     endpoint: Scripted
@@ -33,9 +34,9 @@ class Request:
     head: bytes
     """What came before the content."""
 
+    @abstractmethod
     def content(self) -> bytes:
         """Return the whole content, decompressed."""
-        raise NotImplementedError
 
     def keep(self, *, but: int = 0) -> None:
         """Read the request and count its spans, *but* some that were refused."""
@@ -50,7 +51,7 @@ class Request:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-class Scripted:
+class Scripted(ABC):
     """An endpoint. Spans it counted, requests and connections it saw, and what they began with."""
 
     def __init__(self, *script: Callable[[Any], None], port: int = 0, **server: object) -> None:
@@ -72,9 +73,9 @@ class Scripted:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
+    @abstractmethod
     def serve(self, sock: gevent.socket.socket) -> None:
         """Serve one connection to its end."""
-        raise NotImplementedError
 
     def next_act(self, head: bytes, accept: Callable[[Any], None]) -> Callable[[Any], None]:
         """Count a request that begins with *head* and return what is to be done with it."""
