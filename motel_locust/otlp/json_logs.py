@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from motel_locust.otlp.blocks import NOTHING, Encoded
+from motel_locust.otlp.blocks import NOTHING
 from motel_locust.otlp.json_segments import escaped, object_end, object_start
 from motel_locust.otlp.logs import first_shown, log_content, log_frame, varies
 from motel_locust.otlp.pieces import join, write
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.records import LogColumns, LogShape
+    from motel_locust.otlp.blocks import Encoded
     from motel_locust.otlp.segments import Segment
 
 
@@ -41,8 +42,7 @@ class JsonLogEncoder:
         if rows == 0:
             return NOTHING
         piece = join(plan_all(self._segments, log_frame(columns, trace_id)))
-        content, offsets = write(piece, rows=rows)
-        return Encoded(content.data, offsets)
+        return write(piece, rows=rows)
 
 
 def _body(shape: LogShape, *, reach: int) -> list[Segment]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from motel_locust.otlp.blocks import NOTHING, Encoded
+from motel_locust.otlp.blocks import NOTHING
 from motel_locust.otlp.json_segments import List, object_end, object_segments, object_start
 from motel_locust.otlp.lines import message_text
 from motel_locust.otlp.pieces import Bounds, join, spread, write
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.columns import Columns, Shape
+    from motel_locust.otlp.blocks import Encoded
     from motel_locust.otlp.pieces import Piece
 
 
@@ -82,8 +83,7 @@ class JsonSpanEncoder:
             pieces.append(self._link_list.enclose(links))
         pieces.append(self._status.plan([columns.failed.astype(np.int64)]))
         pieces.append(self._end.plan(frame))
-        content, offsets = write(join(pieces), rows=rows)
-        return Encoded(content.data, offsets)
+        return write(join(pieces), rows=rows)
 
     def _plan_events(self, columns: Columns) -> list[Piece]:
         *events, failure = self._events

@@ -17,7 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import (
 )
 
 from motel_locust.otlp.attributes import content_segments
-from motel_locust.otlp.blocks import NOTHING, Encoded
+from motel_locust.otlp.blocks import NOTHING
 from motel_locust.otlp.contents import Content, SpanId, Time, TraceId
 from motel_locust.otlp.pieces import write
 from motel_locust.otlp.segments import Enclosed, Prefix, bounds_of, plan_all
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.records import LogColumns, LogShape
+    from motel_locust.otlp.blocks import Encoded
     from motel_locust.otlp.contents import Field
     from motel_locust.otlp.segments import Frame, Segment
 
@@ -56,8 +57,7 @@ class LogEncoder:
         if rows == 0:
             return NOTHING
         piece = self._prefix.enclose(plan_all(self._fields, log_frame(columns, trace_id)))
-        content, offsets = write(piece, rows=rows)
-        return Encoded(content.data, offsets)
+        return write(piece, rows=rows)
 
 
 def log_content(shape: LogShape) -> Content:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from motel_locust.otlp.blocks import Encoded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -63,12 +65,8 @@ def spread(piece: Piece, chosen: NDArray[np.int64], *, rows: int) -> Piece:
     return Piece(size, puts)
 
 
-def write(piece: Piece, *, rows: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the bytes of all rows, and the offsets between which each lies, int64[rows + 1].
-
-    The bytes, uint8[offsets[-1]], are in memory of their own: nothing that is written later can
-    change them.
-    """
+def write(piece: Piece, *, rows: int) -> Encoded:
+    """Return the bytes of all *rows*, at least one, in memory of their own."""
     if isinstance(piece.size, int):
         offsets = np.arange(0, (rows + 1) * piece.size, piece.size)
     else:
@@ -84,7 +82,7 @@ def write(piece: Piece, *, rows: int) -> tuple[NDArray[np.uint8], NDArray[np.int
             content.size - items.dtype.itemsize + 1, items.dtype, content, 0, (1,)
         )
         windows[here + shift] = items
-    return content, offsets
+    return Encoded(content.data, offsets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, SpanFlags, 
 
 from motel_locust.engine.columns import EXCEPTION_TYPE, Constant, EventShape
 from motel_locust.otlp.attributes import content_segments, message_field
-from motel_locust.otlp.blocks import NOTHING, Encoded
+from motel_locust.otlp.blocks import NOTHING
 from motel_locust.otlp.contents import Content, SpanId, Time, TraceId
 from motel_locust.otlp.pieces import Bounds, join, spread, write
 from motel_locust.otlp.segments import Prefix, Stamp, bounds_of, plan_all
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from motel_locust.engine.columns import Columns, LinkShape, Recorded, Shape
+    from motel_locust.otlp.blocks import Encoded
     from motel_locust.otlp.contents import Field
     from motel_locust.otlp.pieces import Piece
     from motel_locust.otlp.segments import Frame, Segment
@@ -60,8 +61,7 @@ class SpanEncoder:
         rows = len(columns.start_ns)
         if rows == 0:
             return NOTHING
-        content, offsets = write(self._prefix.enclose(self._plan(columns, trace_id)), rows=rows)
-        return Encoded(content.data, offsets)
+        return write(self._prefix.enclose(self._plan(columns, trace_id)), rows=rows)
 
     def _plan(self, columns: Columns, trace_id: NDArray[np.void]) -> list[Piece]:
         rows = len(columns.start_ns)

@@ -21,8 +21,9 @@ tables = st.lists(st.lists(texts, min_size=1, max_size=6), min_size=1, max_size=
 
 
 def written(piece, rows: int) -> list[bytes]:
-    content, offsets = write(piece, rows=rows)
-    return [content[start:end].tobytes() for start, end in pairwise(offsets.tolist())]
+    encoded = write(piece, rows=rows)
+    edges = encoded.offsets.tolist()
+    return [encoded.content[start:end].tobytes() for start, end in pairwise(edges)]
 
 
 @settings(max_examples=150)
