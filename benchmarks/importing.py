@@ -15,7 +15,7 @@ import click
 from benchmarks import machine
 from benchmarks.table import Table, count, mib
 from motel_locust.engine.engine import Engine
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.lines import request_line
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.resources import ServiceResources
@@ -50,7 +50,7 @@ def bodies(topology: Topology, *, traces: int, seed: int = 1) -> Iterator[bytes]
     engine = Engine(topology, seed=seed, epoch_ns=EPOCH_NS)
     engine.join(0, 0)
     encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
-    heads = encode_heads(ServiceResources(topology, seed=seed), {})
+    heads = Heads(ServiceResources(topology, seed=seed), {})
     made = 0
     while made < traces:
         batch = engine.walk(engine.walked_ns + NS_PER_S)

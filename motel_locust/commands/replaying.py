@@ -19,7 +19,7 @@ from motel_locust.engine import draws
 from motel_locust.engine.columns import Counts
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.settling import settle
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.delivery import Body
 from motel_locust.otlp.exporter import GIVE_UP_S, Exporter
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
@@ -238,7 +238,7 @@ class Player:
             pause=self._turns,
         )
         encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
-        heads = encode_heads(builder.resources, self._environment)
+        heads = Heads(builder.resources, self._environment)
         body = BodyBuilder(heads)
         for parcel in encoder.encode(batch, self._turns):
             if body.items and body.size + parcel.size > DEFAULT_MAX_BYTES:

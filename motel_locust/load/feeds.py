@@ -16,7 +16,7 @@ from motel_locust.load.meter import Meter
 from motel_locust.load.outlet import Outlet
 from motel_locust.load.recordings import Taped
 from motel_locust.load.run_options import run_options
-from motel_locust.otlp.bodies import encode_heads
+from motel_locust.otlp.bodies import Heads
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.json_bodies import JsonHeads
 from motel_locust.otlp.json_logs import JsonLogEncoder
@@ -207,9 +207,7 @@ def build_outlet(
     environment = resource_attributes(run.environ)
     return Outlet(
         signal,
-        JsonHeads(own, environment, signal)
-        if notation == "json"
-        else encode_heads(own, environment),
+        JsonHeads(own, environment, signal) if notation == "json" else Heads(own, environment),
         exporters.of(part, signal, notation),
         flush_interval_s=run_options(run.options).flush_interval_s,
     )

@@ -81,7 +81,7 @@ class Head:
 
 
 class Heads(dict[str, AnyHead]):
-    """The head of every service, or resource; each is made when it is first asked for.
+    """The heads of all services, or resources; each is made when it is first asked for.
 
     Args:
         resources: each service's own resource attributes, by the service's name or, where it has
@@ -128,13 +128,6 @@ class Heads(dict[str, AnyHead]):
             del self[next(iter(self))]  # the oldest: resources come and go
         self[owner] = head
         return head
-
-
-def encode_heads(
-    resources: Mapping[str, RecordedAttributes], environment: Mapping[str, str]
-) -> Heads:
-    """Return the heads of bodies in protobuf; the arguments are those of :class:`Heads`."""
-    return Heads(resources, environment)
 
 
 class _Section:

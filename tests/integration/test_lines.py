@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.logs import Logs
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.json_bodies import JsonHeads
 from motel_locust.otlp.json_logs import JsonLogEncoder
 from motel_locust.otlp.json_spans import JsonSpanEncoder
@@ -94,7 +94,7 @@ def test_the_collector_reads_the_spans_and_records_that_protobuf_has(
         with urlopen(request, timeout=10) as answer:
             assert answer.status == 200
     running.stop()
-    heads = encode_heads(OWN, {})
+    heads = Heads(OWN, {})
     traces = ExportTraceServiceRequest.FromString(body_of(BatchEncoder(SpanEncoder), heads, spans))
     logs = ExportLogsServiceRequest.FromString(body_of(BatchEncoder(LogEncoder), heads, records))
     assert told((each.resource, each.scope, each.span) for each in running.spans()) == told(

@@ -20,7 +20,7 @@ from motel_locust.load.meter import Meter
 from motel_locust.load.outlet import Outlet
 from motel_locust.load.pump import Pump
 from motel_locust.load.release import Release
-from motel_locust.otlp.bodies import encode_heads
+from motel_locust.otlp.bodies import Heads
 from motel_locust.otlp.delivery import Answer, Cause
 from motel_locust.otlp.exporter import Exporter
 from motel_locust.otlp.ledger import Ledger
@@ -156,7 +156,7 @@ class Bench:
         outlets = {
             signal: Outlet(
                 signal,
-                encode_heads({"front": {}, "back": {}}, {}),
+                Heads({"front": {}, "back": {}}, {}),
                 Exporter(
                     endpoint,
                     self.ledger,

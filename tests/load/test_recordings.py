@@ -16,7 +16,7 @@ from motel_locust.load.preparation import PreparationError, Surroundings, prepar
 from motel_locust.load.recordings import Recording, read_load, read_recording
 from motel_locust.load.run import Part
 from motel_locust.load.run_options import plain_values
-from motel_locust.otlp.bodies import encode_heads
+from motel_locust.otlp.bodies import Heads
 from motel_locust.topology.diagnostics import TopologyError
 from motel_locust.topology.sources import Source
 from tests.integration.collected import spans_of
@@ -191,9 +191,7 @@ def test_users_of_the_pump_replay_what_was_recorded(
     made = bench(flush_interval_s=0.0)
     # No wait until here since the pump was started: it has not asked for its feed yet.
     (ours,) = made.feed.outlets
-    outlet = Outlet(
-        "traces", encode_heads(taped.resources, {}), ours.exporter, flush_interval_s=0.0
-    )
+    outlet = Outlet("traces", Heads(taped.resources, {}), ours.exporter, flush_interval_s=0.0)
     made.feed = Feed(
         Replay(taped.tape, seed=7, epoch_ns=EPOCH_NS),
         {outlet: encode_spans()},

@@ -7,7 +7,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 
 import motel_locust
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.parcels import Parcel
 from tests.strategies import SERVICES
 
@@ -32,7 +32,7 @@ def parcel(spans: dict[str, list[str]]) -> Parcel:
 
 def resource(own: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
     """The attributes of the resource of service ``shop``."""
-    builder = BodyBuilder(encode_heads({"shop": own}, environment))
+    builder = BodyBuilder(Heads({"shop": own}, environment))
     builder.add(parcel({"shop": ["pay"]}))
     (found,) = ExportTraceServiceRequest.FromString(builder.build()).resource_spans
     return {each.key: each.value.string_value for each in found.resource.attributes}
@@ -63,7 +63,7 @@ def test_a_service_s_name_and_our_version_win(place):
 
 
 def test_the_scope_is_ours_and_says_that_the_spans_are_synthetic():
-    builder = BodyBuilder(encode_heads({"shop": {}}, {}))
+    builder = BodyBuilder(Heads({"shop": {}}, {}))
     builder.add(parcel({"shop": ["pay"]}))
     (found,) = ExportTraceServiceRequest.FromString(builder.build()).resource_spans
     (scope_spans,) = found.scope_spans
@@ -79,7 +79,7 @@ spans = st.dictionaries(st.sampled_from(SERVICES), st.lists(names, min_size=1, m
 @settings(max_examples=60)
 @given(st.lists(spans, max_size=5), st.text("ab", max_size=300))
 def test_a_body_has_every_service_once_and_all_of_its_spans_in_order(added, value):
-    heads = encode_heads({service: {"key": value} for service in SERVICES}, {})
+    heads = Heads({service: {"key": value} for service in SERVICES}, {})
     builder = BodyBuilder(heads)
     expected: dict[str, list[str]] = {}
     for each in added:
@@ -98,5 +98,5 @@ def test_a_body_has_every_service_once_and_all_of_its_spans_in_order(added, valu
 
 
 def test_a_body_of_nothing_is_an_empty_request():
-    builder = BodyBuilder(encode_heads({"shop": {}}, {}))
+    builder = BodyBuilder(Heads({"shop": {}}, {}))
     assert (builder.build(), builder.items, builder.size) == (b"", 0, 0)

@@ -26,7 +26,7 @@ from motel_locust.engine.columns import (
     Shape,
 )
 from motel_locust.engine.records import LogBatch
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.json_bodies import JsonHeads
 from motel_locust.otlp.json_logs import JsonLogEncoder
 from motel_locust.otlp.json_spans import JsonSpanEncoder
@@ -90,9 +90,7 @@ def assert_alike(
         most=most,
         at_once=at_once,
     )
-    protobuf = body_of(
-        SpanEncoder if spans else LogEncoder, encode_heads(resources, environment), batch
-    )
+    protobuf = body_of(SpanEncoder if spans else LogEncoder, Heads(resources, environment), batch)
     if not protobuf:
         assert line == b""
         return

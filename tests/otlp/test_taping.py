@@ -10,7 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from motel_locust.engine.recorded import RecordedLink
 from motel_locust.otlp import taping
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.recorded_fields import FormatError
 from motel_locust.otlp.spans import SpanEncoder
@@ -49,8 +49,8 @@ def replayed(
         pause=lambda: None,
     )
     whole, in_steps = (
-        BodyBuilder(encode_heads(builder.resources, {})),
-        BodyBuilder(encode_heads(builder.resources, {})),
+        BodyBuilder(Heads(builder.resources, {})),
+        BodyBuilder(Heads(builder.resources, {})),
     )
     for body, at_once in ((whole, None), (in_steps, 2)):
         for parcel in BatchEncoder(SpanEncoder, rows_at_once=at_once).encode(batch):
@@ -132,7 +132,7 @@ def test_new_ids_are_never_made_twice_and_links_follow_them() -> None:
             pause=lambda: None,
         )
         encoder = BatchEncoder(SpanEncoder)
-        body = BodyBuilder(encode_heads(builder.resources, {}))
+        body = BodyBuilder(Heads(builder.resources, {}))
         for parcel in encoder.encode(batch):
             body.add(parcel)
         spans = [each.span for each in spans_of(TracesData.FromString(body.build()))]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from motel_locust.commands.checking.sampling import engine_of
 from motel_locust.commands.checking.sets import hold
 from motel_locust.otlp.allocator import keep_memory
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
 from motel_locust.otlp.resources import ServiceResources
 from motel_locust.otlp.spans import SpanEncoder
@@ -58,7 +58,7 @@ def measure_speed(
     )
     engine = engine_of(held, draw, rate_per_s=rate_per_s)
     encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
-    heads = encode_heads(ServiceResources(topology, seed=draw.seed, name=draw.name), {})
+    heads = Heads(ServiceResources(topology, seed=draw.seed, name=draw.name), {})
     spans, began_s, first = 0, clock(), True
     while True:
         batch = engine.walk(engine.walked_ns + _AHEAD_NS)

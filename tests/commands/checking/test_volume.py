@@ -9,7 +9,7 @@ from motel_locust.commands.checking.outlook import look
 from motel_locust.commands.checking.sampling import Draw, engine_of, tell_nobody
 from motel_locust.commands.checking.sets import hold, scenario_set
 from motel_locust.commands.checking.volume import estimate
-from motel_locust.otlp.bodies import BodyBuilder, encode_heads
+from motel_locust.otlp.bodies import BodyBuilder, Heads
 from motel_locust.otlp.parcels import BatchEncoder
 from motel_locust.otlp.spans import SpanEncoder
 from motel_locust.topology.model import Topology
@@ -28,9 +28,7 @@ def test_bytes_are_those_of_the_bodies_that_a_run_sends() -> None:
     shop, traces = example("shop"), 2000
     volume = estimate(shop, scenario_set(shop, ()), DRAW, traces=traces)
     engine = engine_of(hold(shop, ()), DRAW)
-    heads = encode_heads(
-        {name: each.resource_attributes for name, each in shop.services.items()}, {}
-    )
+    heads = Heads({name: each.resource_attributes for name, each in shop.services.items()}, {})
     encoder, body, size = BatchEncoder(SpanEncoder), BodyBuilder(heads), 0
     while engine.walked_ns < traces * 1000:
         for parcel in encoder.encode(engine.walk(traces * 1000)):
