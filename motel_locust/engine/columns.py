@@ -6,12 +6,13 @@ those rows of a shape that carry a link. Every array is built once and never wri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 Value: TypeAlias = str | bool | int | float
@@ -242,12 +243,16 @@ class Columns:
     own_events: tuple[EventColumns, ...] = ()
     resource: NDArray[np.int64] | None = None
 
-    def part(self, start: int, stop: int) -> Columns:
-        """Return the rows from *start* to before *stop*: views, but for those of links."""
+    def part(self, start: int, stop: int, *, first: int = 0) -> Columns:
+        """Return the rows from *start* to before *stop*: views, but for those of links.
+
+        Traces are counted from the *first* one.
+        """
         rows = slice(start, stop)
-        return replace(
-            self,
-            trace=self.trace[rows],
+        # Hundreds of shapes a batch, so not by `replace`, which takes three times as long.
+        return Columns(
+            shape=self.shape,
+            trace=self.trace[rows] - first if first else self.trace[rows],
             span_id=self.span_id[rows],
             parent_id=None if self.parent_id is None else self.parent_id[rows],
             start_ns=self.start_ns[rows],
@@ -304,3 +309,22 @@ class Batch:
     edges_ns: NDArray[np.int64]
     rows: NDArray[np.int64]
     counts: tuple[Counts, ...]
+
+    def parts(self, first: int, stop: int) -> Batch:
+        """Return the parts from *first* to before *stop*, where traces leave at their arrival."""
+        passed = sum(each.traces for each in self.counts[:first])
+        traces = slice(passed, passed + sum(each.traces for each in self.counts[first:stop]))
+        rows = self.rows[:, first : stop + 1]
+        occurring = np.flatnonzero(rows[:, 0] < rows[:, -1])
+        starts, stops = rows[:, 0].tolist(), rows[:, -1].tolist()
+        return Batch(
+            trace_id=self.trace_id[traces],
+            arrival_ns=self.arrival_ns[traces],
+            columns=tuple(
+                self.columns[index].part(starts[index], stops[index], first=passed)
+                for index in occurring.tolist()
+            ),
+            edges_ns=self.edges_ns[first:stop],
+            rows=rows[occurring] - rows[occurring, :1],
+            counts=self.counts[first:stop],
+        )

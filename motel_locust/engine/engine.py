@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,17 +17,16 @@ from motel_locust.engine.schedule import TICK_NS, Schedule
 from motel_locust.engine.shapes import Shapes
 from motel_locust.engine.spans import Traces
 from motel_locust.engine.state import State, Tick
+from motel_locust.engine.stretches import Piece, Stretch, pieces
 from motel_locust.engine.traffic import Timeline
 from motel_locust.engine.walk import Walk
 from motel_locust.engine.waves import WaveWalk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable, Mapping
 
     from motel_locust.engine.columns import Batch
-    from motel_locust.engine.links import History, Latest
+    from motel_locust.engine.links import Latest
     from motel_locust.engine.scenarios import Active
     from motel_locust.topology.model import Topology
     from motel_locust.topology.traffic import Arrivals
@@ -36,8 +35,11 @@ if TYPE_CHECKING:
 # arrays no longer fit the caches.
 SPANS_OF_A_SHAPE: Final = 8_000
 SPANS_OF_A_STEP: Final = 250
-# Whatever the plan, this keeps a process at full speed below 250 MB. With 200 shapes, where more
-# would be faster still, a third fewer cost a fifth more for each span.
+# Whatever the plan, these keep a process at full speed below 250 MB. With 200 shapes, a walk of
+# half as many spans costs a quarter more for each; what it made is handed out in pieces.
+MOST_SPANS_WALKED: Final = 400_000
+MOST_SPANS_OF_A_PIECE: Final = 100_000
+# Of a batch that is not to be handed out in pieces, such as that of a tick.
 MOST_SPANS: Final = 180_000
 # Where operations keep state, batches shape the telemetry: their size must depend on nothing else.
 MOST_GUARDED_TRACES: Final = 8_000
@@ -47,18 +49,6 @@ FIRST_SPANS: Final = 16_000
 
 def carry_on() -> None:
     """Make no pause."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stretch:
-    """A walked stretch of time: what to go back to when users change inside it."""
-
-    start_ns: int
-    nth: int
-    arrival_ns: NDArray[np.int64]
-    history: Mapping[str, History]
-    latest: Mapping[str, Latest]
-    states: Mapping[str, State]
 
 
 class Engine:
@@ -133,6 +123,7 @@ class Engine:
         self._guarded_traces = min(MOST_GUARDED_TRACES, max(1, MOST_SPANS // largest))
         self._spans_of_a_trace = 1.0
         self._stretches: deque[Stretch] = deque(maxlen=64)
+        self._walked: deque[Piece] = deque()
 
     def join(self, user: int, at_ns: int) -> None:
         """Let *user* begin at *at_ns*, the start of a tick of which nothing is released yet.
@@ -204,31 +195,42 @@ class Engine:
         next start or end of a scenario, and, in real time and where operations keep state, at the
         next tick. *pause* is called now and then; it must not change the engine.
         """
+        if not self._walked or self._walked[0].stop_ns > until_ns:
+            self._walked = deque(self._walk(until_ns, pause))
+        piece = self._walked.popleft()
+        self._stretches.append(piece.stretch)
+        self._nth = piece.stretch.nth + piece.stretch.arrival_ns.size
+        self.walked_ns = piece.stop_ns
+        return piece.batch()
+
+    def _walk(self, until_ns: int, pause: Callable[[], object]) -> Iterable[Piece]:
+        """Return the pieces of the next stretch, at least one."""
         start_ns = self.walked_ns
         if self._departed:
             self._schedule.forget(self._stretches[0].start_ns if self._stretches else start_ns)
             self._departed = False
         stop_ns = self._stop(start_ns, until_ns)
         arrival_ns = self._schedule.due(start_ns, stop_ns)
-        before = Stretch(start_ns, self._nth, arrival_ns, {}, self._latest, dict(self._states))
+        stretch = Stretch(start_ns, self._nth, arrival_ns, {}, self._latest, dict(self._states))
         if not arrival_ns.size:
-            self._stretches.append(before)
-            self.walked_ns = stop_ns
-            return NOTHING
+            return [Piece(stretch, stop_ns, NOTHING, 0, 0)]
         number = (self._nth + np.arange(arrival_ns.size)) * self._stride + self._worker
         trace_key = self._ids.keys(number)
         ticks = self._enter(start_ns // TICK_NS)
         traces = Traces(number, trace_key, arrival_ns + self._origin_ns)
-        walk = self._walk_through(self._plan(start_ns), traces, ticks, pause)
+        plan = self._plan(start_ns)
+        walk = self._walk_through(plan, traces, ticks, pause)
         history = walk.links.settle(trace_key, self._latest) if isinstance(walk, Walk) else {}
         batch = self._assembly.batch(traces, walk, arrival_ns // TICK_NS, history, pause)
-        self._stretches.append(replace(before, history=history))
+        self._learn(batch, steps=walk.steps)
+        if not (ticks or plan.linked or self._realtime):
+            epoch_ns = self._assembly.epoch_ns
+            return pieces(stretch, stop_ns, batch, epoch_ns=epoch_ns, most=MOST_SPANS_OF_A_PIECE)
+        stretch = replace(stretch, history=history)
         self._latest = {ref: each.at(arrival_ns.size) for ref, each in history.items()}
         self._states |= {ref: tick.value() for ref, tick in ticks.items()}
-        self._nth += arrival_ns.size
-        self.walked_ns = stop_ns
-        self._learn(batch, steps=walk.steps)
-        return self._with_openings(batch, before.states) if ticks else batch
+        batch = self._with_openings(batch, stretch.states) if ticks else batch
+        return [Piece(stretch, stop_ns, batch, 0, len(batch.edges_ns))]
 
     def _walk_through(
         self,
@@ -267,15 +269,22 @@ class Engine:
             stop_ns = min(stop_ns, int(self._boundaries[following]))
         if self._guarded or self._realtime:
             stop_ns = min(stop_ns, (start_ns // TICK_NS + 1) * TICK_NS)
-        traces = self._guarded_traces if self._guarded else self._batch_traces
-        return self._schedule.horizon(start_ns, traces=traces, at_most_ns=stop_ns)
+        if self._guarded:
+            return self._schedule.horizon(start_ns, traces=self._guarded_traces, at_most_ns=stop_ns)
+        # What is walked of one tick is in one piece.
+        traces = min(self._batch_traces, int(MOST_SPANS / self._spans_of_a_trace) + 1)
+        tick_ns = min(stop_ns, (start_ns // TICK_NS + 1) * TICK_NS)
+        near_ns = self._schedule.horizon(start_ns, traces=traces, at_most_ns=tick_ns)
+        if near_ns < tick_ns:
+            return near_ns
+        return self._schedule.horizon(start_ns, traces=self._batch_traces, at_most_ns=stop_ns)
 
     def _learn(self, batch: Batch, *, steps: int) -> None:
         """Size the next batch by this one's steps, shapes and spans a trace."""
         spans = sum(each.trace.size for each in batch.columns)
         enough = max(SPANS_OF_A_STEP * steps, SPANS_OF_A_SHAPE * len(batch.columns))
         self._spans_of_a_trace = spans / batch.trace_id.size
-        self._batch_traces = max(1, int(min(enough, MOST_SPANS) / self._spans_of_a_trace))
+        self._batch_traces = max(1, int(min(enough, MOST_SPANS_WALKED) / self._spans_of_a_trace))
 
     def _plan(self, t_ns: int) -> Plan:
         active = scenarios.active(self.topology, t_ns)
@@ -313,6 +322,7 @@ class Engine:
     def _go_back(self, at_ns: int) -> None:
         if at_ns % TICK_NS:
             raise ValueError(f"{at_ns} ns is not the start of a tick of {TICK_NS} ns")
+        self._walked.clear()
         if at_ns >= self.walked_ns:
             return
         while self._stretches:
