@@ -18,7 +18,7 @@ def begin(environment, runner, **_) -> None:
     """Keep a diary where users run."""
 
     def counts() -> Counts:
-        figures = Generator.of(environment).figures()
+        figures = Generator.of(environment).figures(operations=False)
         # Before the first run nothing says which signals there are.
         known = "traces" in figures.ledger
         spans = (figures.ledger if known else Ledger())["traces"]

@@ -122,6 +122,6 @@ def test_others_get_a_turn_between_the_bodies_of_one_tick(bench: Callable[..., B
     while feed.walk(0, carry_on):
         pass
     taken: list[int] = []
-    feed.release(0, 0.0, 0.0, lambda: taken.append(feed.counts.traces))
+    feed.release(0, lambda _: 0.0, 0.0, lambda: taken.append(feed.counts.traces))
     assert taken.count(0) > 1
     assert feed.counts.traces == 10_000
