@@ -240,8 +240,8 @@ class Feed:
         """Begin no new trace, release the rest of those that were begun, and cut all bodies."""
         if self._realtime and self._filed:
             self._let_out(max(self._filed), lambda _: now_s, now_s, pause)
-        for tick in list(self._filed):
-            self._taken_out(tick)
+        self._filed.clear()
+        self._filed_bytes = 0
         self._measure(pause)
         self._forget_batches()
         self._cut(now_s)
@@ -309,8 +309,7 @@ class Feed:
         walked_ns = self._engine.walked_ns
         yield
         if self._engine.walked_ns < walked_ns:
-            for late in [filed for filed in self._filed if filed >= tick]:
-                self._taken_out(late, from_tick=tick)
+            self._throw_away(tick)
             self._measure(carry_on)
             self._forget_batches()
         self._ahead = 1
@@ -325,7 +324,8 @@ class Feed:
         counts, left = [self.counts], {}
         for tick in sorted(tick for tick in self._filed if tick <= last):
             due_s = at_s(tick)
-            for filed in self._taken_out(tick):
+            for filed in self._filed.pop(tick):
+                self._filed_bytes -= filed.size
                 for outlet, parcel in filed.parcels:
                     outlet.take(parcel, due_s, now_s)
                     pause()
@@ -356,14 +356,13 @@ class Feed:
         # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.
         return user * self._stride + self._worker
 
-    def _taken_out(self, tick: int, *, from_tick: int = 0) -> list[Filed]:
-        """Return what is filed for *tick* and begun from *from_tick* on; it is no longer then."""
-        filed = self._filed.pop(tick, [])
-        if kept := [each for each in filed if each.begun < from_tick]:
-            self._filed[tick] = kept
-        taken = [each for each in filed if each.begun >= from_tick]
-        self._filed_bytes -= sum(each.size for each in taken)
-        return taken
+    def _throw_away(self, tick: int) -> None:
+        """Let what was begun from *tick* on be filed no more."""
+        for late in [filed for filed in self._filed if filed >= tick]:
+            filed = self._filed.pop(late)
+            if kept := [each for each in filed if each.begun < tick]:
+                self._filed[late] = kept
+            self._filed_bytes -= sum(each.size for each in filed if each.begun >= tick)
 
     def _cut(self, now_s: float) -> None:
         for outlet in self.outlets:
