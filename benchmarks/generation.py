@@ -16,6 +16,7 @@ from motel_locust.engine.engine import Engine
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.otlp.allocator import keep_memory
 from motel_locust.otlp.bodies import BodyBuilder, Heads
+from motel_locust.otlp.groups import SpanGroups
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
 from motel_locust.otlp.resources import ServiceResources
 from motel_locust.otlp.spans import SpanEncoder
@@ -78,7 +79,9 @@ class Stream:
         self._engine = Engine(topology, seed=1, epoch_ns=EPOCH_NS, rate_per_s=rate_per_s)
         self._engine.join(0, 0)
         self._heads = Heads(ServiceResources(topology, seed=1), {})
-        self._encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder, max_body_bytes=body_bytes)
+        self._encoder: BatchEncoder[Columns] = BatchEncoder(
+            SpanEncoder, max_body_bytes=body_bytes, groups=SpanGroups()
+        )
         self._body_bytes = body_bytes
 
     def walk(self, at_most_ns: int = SECOND_NS) -> Batch:

@@ -7,6 +7,7 @@ values meet in many combinations.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +100,32 @@ def shapes(draw: st.DrawFn) -> Shape:
 
 
 @st.composite
+def siblings(draw: st.DrawFn, shape: Shape) -> Shape:
+    """A shape that differs from *shape* in constants and choices, and has no events or links."""
+    others = []
+    for attribute in shape.attributes:
+        if isinstance(attribute, Constant):
+            others.append(Constant(attribute.key, draw(values)))
+        elif isinstance(attribute, Choice):
+            options = st.lists(values, min_size=1, max_size=5)
+            others.append(Choice(attribute.key, tuple(draw(options))))
+        else:
+            others.append(attribute)
+    return replace(
+        shape,
+        service=draw(st.sampled_from(SERVICES)),
+        name=draw(texts),
+        kind=draw(st.sampled_from(Kind)),
+        attributes=(
+            *others,
+            Choice("of a sibling", tuple(draw(st.lists(values, max_size=3)) or [True])),
+        ),
+        events=(),
+        links=(),
+    )
+
+
+@st.composite
 def arrays(draw: st.DrawFn, elements: st.SearchStrategy[Any], dtype: str, rows: int) -> Any:
     """A column of *rows* values out of a few."""
     return np.resize(np.array(draw(st.lists(elements, min_size=1, max_size=7)), dtype), rows)
@@ -177,10 +204,13 @@ def batches(draw: st.DrawFn, *, in_order: bool = True) -> Batch:
     else rows and parts are as a run in real time may have them.
     """
     traces = draw(st.integers(0, 12))
-    blocks = []
+    blocks: list[Columns] = []
     for _ in range(draw(st.integers(0, 3)) if traces else 0):
-        trace = draw(st.lists(st.integers(0, traces - 1), max_size=20))
-        blocks.append(draw(columns(trace=np.array(sorted(trace) if in_order else trace, np.int64))))
+        shape = draw(shapes())
+        for of in (shape, *(draw(siblings(shape)) for _ in range(draw(st.integers(0, 2))))):
+            trace = draw(st.lists(st.integers(0, traces - 1), max_size=20))
+            rows = np.array(sorted(trace) if in_order else trace, np.int64)
+            blocks.append(draw(columns(trace=rows, shape=of)))
     parts = draw(st.integers(1, 4))
     rows = np.zeros((len(blocks), parts + 1), np.int64)
     trace_cuts = sorted(

@@ -18,6 +18,7 @@ from motel_locust.load.recordings import Taped
 from motel_locust.load.run_options import run_options
 from motel_locust.otlp.bodies import Heads
 from motel_locust.otlp.exporter import Exporter
+from motel_locust.otlp.groups import SpanGroups
 from motel_locust.otlp.json_bodies import JsonHeads
 from motel_locust.otlp.json_logs import JsonLogEncoder
 from motel_locust.otlp.json_spans import JsonSpanEncoder
@@ -242,7 +243,7 @@ def encode_spans(notation: Notation = "protobuf") -> Encode:
     encoder: BatchEncoder[Columns] = (
         BatchEncoder(JsonSpanEncoder, rows_at_once=JSON_ROWS)
         if notation == "json"
-        else BatchEncoder(SpanEncoder)
+        else BatchEncoder(SpanEncoder, groups=SpanGroups())
     )
     return lambda batch, _active, pause: encoder.encode(batch, pause)
 

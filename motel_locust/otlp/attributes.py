@@ -97,7 +97,7 @@ def content_segments(content: Content) -> list[Segment]:
     for source, attribute in fixed:
         match attribute:
             case Constant(key, value):
-                parts.append(_attribute(owner, key, value))
+                parts.append(attribute_field(owner, key, value))
             case Double(key):
                 parts += _double(owner, key, source)
             case Integer(key, low, high):
@@ -112,7 +112,7 @@ def content_segments(content: Content) -> list[Segment]:
             case Numbered(key, texts):
                 segments.append(_numbered(owner, key, source, texts))
     stamp = Stamp(parts)
-    options = {source: _options(owner, choice) for source, choice in choices}
+    options = {source: option_fields(owner, choice) for source, choice in choices}
     return [*tables(options, reach=stamp.bounds.least), *segments, stamp]
 
 
@@ -148,7 +148,8 @@ def _sample(owner: Owner, name: str, value: bytes | int) -> Message:
     return message
 
 
-def _options(owner: Owner, choice: Choice | Recorded) -> Sequence[bytes]:
+def option_fields(owner: Owner, choice: Choice | Recorded) -> Sequence[bytes]:
+    """Return the attribute of each option of *choice*, as a field of *owner*."""
     match choice:
         case Choice(key, options):
             return _attributes(owner, key, options)
@@ -156,7 +157,8 @@ def _options(owner: Owner, choice: Choice | Recorded) -> Sequence[bytes]:
             return contents
 
 
-def _attribute(owner: Owner, key: str, value: Value | tuple[str, ...]) -> bytes:
+def attribute_field(owner: Owner, key: str, value: Value | tuple[str, ...]) -> bytes:
+    """Return one attribute as a field of *owner*."""
     return owner(attributes=key_values({key: value})).SerializeToString()
 
 
@@ -166,7 +168,7 @@ def _attributes(owner: Owner, key: str, options: Sequence[Value]) -> list[bytes]
     found = []
     for option in options:
         if not isinstance(option, str) or not option:
-            found.append(_attribute(owner, key, option))
+            found.append(attribute_field(owner, key, option))
             continue
         text = option.encode()
         if len(text) not in heads:

@@ -49,7 +49,7 @@ class JsonSpanEncoder:
         self._start = object_start(content, reach=reach)
         self._events = [
             object_segments(event_content(event), reach=reach)
-            for event in (*shape.events, exception(shape))
+            for event in (*shape.events, exception(shape.exception_message))
         ]
         self._links = [object_segments(link_content(link), reach=reach) for link in shape.links]
         self._event_list, self._link_list = List("events"), List("links")
@@ -109,5 +109,7 @@ class JsonSpanEncoder:
 def _status(shape: Shape, *, reach: int) -> Table:
     """Return the status as a member; frame: 1 where the span failed, else 0."""
     # An empty one is a member too, as the file exporter has it.
-    texts = [message_text(Span(status=status)) for status in (Status(), error_status(shape))]
+    texts = [
+        message_text(Span(status=status)) for status in (Status(), error_status(shape.message))
+    ]
     return Table({0: [f"{text[1:-1]},".encode() for text in texts]}, reach=reach)

@@ -11,7 +11,7 @@ from motel_locust.engine.engine import carry_on
 from motel_locust.otlp.blocks import Block, Stretches, byte_offsets, cut_further, sizes_between
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -91,6 +91,31 @@ class RowEncoder(Protocol[ColumnsT_contra]):
         """Return the items of *columns*, whose traces have the ids *trace_id*, V16[traces]."""
 
 
+class Group(Protocol[ColumnsT_contra]):
+    """Encodes the items of several shapes in one go."""
+
+    def blocks(
+        self,
+        columns: Sequence[ColumnsT_contra],
+        rows: NDArray[np.int64],
+        trace_id: NDArray[np.void],
+    ) -> Iterable[tuple[Block, NDArray[np.int64]]]:
+        """Return the blocks of *columns*, and where the parts cut each: int64[parts + 1].
+
+        rows      int64[columns, parts + 1]   where they cut the columns
+        trace_id  V16[traces]
+        """
+
+
+class Groups(Protocol[ColumnsT_contra]):
+    """Tells which shapes are encoded together, such as `motel_locust.otlp.groups.SpanGroups`."""
+
+    def divide(
+        self, columns: Sequence[ColumnsT_contra]
+    ) -> tuple[list[int], Sequence[tuple[Group[ColumnsT_contra], list[int]]]]:
+        """Return which of *columns* are encoded alone, and which by which group."""
+
+
 class BatchEncoder(Generic[ColumnsT]):
     """Encodes the items of one signal into parcels.
 
@@ -100,6 +125,7 @@ class BatchEncoder(Generic[ColumnsT]):
             unless one alone takes more, or the rows are not in the order of traces, as those of
             instances are.
         rows_at_once: how many items are encoded between two pauses; None for all of a shape.
+        groups: encode the items of shapes together that have few.
     """
 
     def __init__(
@@ -108,9 +134,10 @@ class BatchEncoder(Generic[ColumnsT]):
         *,
         max_body_bytes: int = DEFAULT_MAX_BYTES,
         rows_at_once: int | None = None,
+        groups: Groups[ColumnsT] | None = None,
     ) -> None:
         self._make, self._max_bytes = encoder, max_body_bytes
-        self._rows_at_once = rows_at_once
+        self._rows_at_once, self._groups = rows_at_once, groups
         self._encoders: dict[int, RowEncoder[ColumnsT]] = {}
 
     def encode(
@@ -121,7 +148,17 @@ class BatchEncoder(Generic[ColumnsT]):
         *pause* is called now and then.
         """
         blocks, rows = [], []
-        for columns, of_columns in zip(batch.columns, batch.rows, strict=True):
+        alone: Iterable[int] = range(len(batch.columns))
+        if self._groups is not None:
+            alone, together = self._groups.divide(batch.columns)
+            for group, indexes in together:
+                of_group = [batch.columns[index] for index in indexes]
+                for block, cuts in group.blocks(of_group, batch.rows[indexes], batch.trace_id):
+                    blocks.append(block)
+                    rows.append(cuts)
+                pause()
+        for index in alone:
+            columns, of_columns = batch.columns[index], batch.rows[index]
             for start, some in self._parts(columns):
                 blocks.append(self._block(some, batch.trace_id))
                 rows.append((of_columns - start).clip(0, len(some.trace)))

@@ -33,6 +33,10 @@ FLAGS = 1 | SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
 """Of every span and link: sampled, and known to be not remote."""
 
 
+FIXED_COLUMNS = 5
+"""Trace id, span id, two times and parent id come before those of the shape's values."""
+
+
 class SpanEncoder:
     """Encodes the spans of one *shape*. It keeps its templates, so make it once."""
 
@@ -41,20 +45,15 @@ class SpanEncoder:
         self._events = [_event(event_content(event)) for event in shape.events]
         self._own_events = [_own_event(recorded) for recorded in shape.own_events]
         self._links = [_link(link_content(link)) for link in shape.links]
-        self._failure = [] if shape.recorded else _failure(shape)
+        self._failure = None if shape.recorded else Failure(shape.message, shape.exception_message)
         self._fields = content_segments(span_content(shape))
-        content = sum(
-            [
-                *(event.bounds for event in self._events),
-                *(event.bounds.optional() for event in self._own_events),
-                *(link.bounds.optional() for link in self._links),
-                bounds_of(self._failure).optional(),
-                bounds_of(self._fields),
-            ],
-            Bounds(),
+        self._prefix = span_prefix(
+            *(event.bounds for event in self._events),
+            *(event.bounds.optional() for event in self._own_events),
+            *(link.bounds.optional() for link in self._links),
+            *([self._failure.bounds] if self._failure else []),
+            bounds_of(self._fields),
         )
-        self._prefix = Prefix(field_tag(ScopeSpans(spans=[Span()])), content)
-        assert (self._prefix.bounds + content).overhang == 0, "rows would reach into the next"
 
     def encode(self, columns: Columns, trace_id: NDArray[np.void]) -> Encoded:
         """Return the spans of *columns*, whose traces have the ids *trace_id*, V16[traces]."""
@@ -78,29 +77,57 @@ class SpanEncoder:
             if len(found.chosen):
                 piece = link.plan([found.trace_id, found.span_id, *found.values])
                 pieces.append(spread(piece, found.chosen, rows=rows))
-        failed = columns.failed.nonzero()[0]
-        if self._failure and len(failed):
-            piece = join(plan_all(self._failure, [columns.end_ns[failed]]))
-            pieces.append(spread(piece, failed, rows=rows))
+        if self._failure:
+            pieces += self._failure.plan(columns.failed, columns.end_ns)
         return [*pieces, *plan_all(self._fields, span_frame(columns, trace_id))]
 
 
-def span_content(shape: Shape) -> Content:
-    """Return what every span has but for events and links; frame: that of `span_frame`."""
+class Failure:
+    """What failed spans have besides: a status with *message*, and an event ``exception``."""
+
+    def __init__(self, message: str, exception_message: str) -> None:
+        status = Span(status=error_status(message)).SerializeToString()
+        event = _event(event_content(exception(exception_message)))
+        self._segments: list[Segment] = [Stamp([status]), event]
+        self.bounds = bounds_of(self._segments).optional()
+
+    def plan(self, failed: NDArray[np.bool_], end_ns: NDArray[np.int64]) -> list[Piece]:
+        """Return the piece of all rows; none if none of them *failed*."""
+        rows = failed.nonzero()[0]
+        if not len(rows):
+            return []
+        piece = join(plan_all(self._segments, [end_ns[rows]]))
+        return [spread(piece, rows, rows=len(failed))]
+
+
+def span_prefix(*content: Bounds) -> Prefix:
+    """Return what stands before a span of *content*, the bounds of all that a row may have."""
+    bounds = sum(content, Bounds())
+    prefix = Prefix(field_tag(ScopeSpans(spans=[Span()])), bounds)
+    assert (prefix.bounds + bounds).overhang == 0, "rows would reach into the next"
+    return prefix
+
+
+def span_fields(*, has_parent: bool) -> list[Field]:
+    """Return the fields of a span that have columns."""
     fields: list[Field] = [
         TraceId("trace_id", 0),
         SpanId("span_id", 1),
         Time("start_time_unix_nano", 2),
         Time("end_time_unix_nano", 3),
-        Span(
-            name="" if shape.recorded else shape.name,
-            kind=Span.SpanKind.ValueType(shape.kind),
-            flags=FLAGS,
-        ),
     ]
-    if shape.has_parent:
-        fields.append(SpanId("parent_span_id", 4))
-    return Content(Span, fields, shape.attributes, first=5)
+    return [*fields, SpanId("parent_span_id", 4)] if has_parent else fields
+
+
+def span_content(shape: Shape) -> Content:
+    """Return what every span has but for events and links; frame: that of `span_frame`."""
+    own = Span(
+        name="" if shape.recorded else shape.name,
+        kind=Span.SpanKind.ValueType(shape.kind),
+        flags=FLAGS,
+    )
+    fields = [*span_fields(has_parent=shape.has_parent), own]
+    return Content(Span, fields, shape.attributes, first=FIXED_COLUMNS)
 
 
 def span_frame(columns: Columns, trace_id: NDArray[np.void]) -> Frame:
@@ -131,19 +158,19 @@ def link_content(shape: LinkShape) -> Content:
     return Content(Span.Link, fields, shape.attributes, first=2)
 
 
-def error_status(shape: Shape) -> Status:
+def error_status(message: str) -> Status:
     """Return the status of a failed span."""
-    return Status(code=Status.STATUS_CODE_ERROR, message=shape.message)
+    return Status(code=Status.STATUS_CODE_ERROR, message=message)
 
 
-def exception(shape: Shape) -> EventShape:
+def exception(message: str) -> EventShape:
     """Return the event at the end of a failed span."""
     return EventShape(
         name="exception",
         delay_ns=0,
         attributes=(
             Constant("exception.type", EXCEPTION_TYPE),
-            Constant("exception.message", shape.exception_message),
+            Constant("exception.message", message),
         ),
     )
 
@@ -159,9 +186,3 @@ def _own_event(recorded: Recorded) -> Segment:
 
 def _link(content: Content) -> Segment:
     return message_field(field_tag(Span(links=[Span.Link()])), content_segments(content))
-
-
-def _failure(shape: Shape) -> list[Segment]:
-    """Return what a failed span has besides; frame: the span's end."""
-    status = Stamp([Span(status=error_status(shape)).SerializeToString()])
-    return [status, _event(event_content(exception(shape)))]

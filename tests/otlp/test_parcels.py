@@ -6,6 +6,7 @@ from io import BytesIO
 from itertools import chain, groupby
 
 import numpy as np
+import pytest
 from google.protobuf.proto import parse_length_prefixed
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +15,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span
 from motel_locust.engine.assembly import NOTHING
 from motel_locust.engine.columns import Batch, Columns, Constant, Counts, Kind, Shape
 from motel_locust.engine.instances import owner_of
+from motel_locust.otlp.groups import SpanGroups
 from motel_locust.otlp.parcels import BatchEncoder, Parcel
 from motel_locust.otlp.spans import SpanEncoder
 from tests.oracles import spans as oracle
 from tests.strategies import EPOCH_NS, TICK_NS, batches
 
+encoders = st.sampled_from(
+    [BatchEncoder, lambda *args, **options: BatchEncoder(*args, groups=SpanGroups(), **options)]
+)
 limits = st.sampled_from([1, 100, 300, 1000, 5000, 1 << 20])
 
 
@@ -60,8 +65,9 @@ def by_part(batch: Batch, parcels: list[Parcel]) -> list[list[Parcel]]:
     st.lists(st.integers(0, 10**12), max_size=3),
     limits,
     st.sampled_from([None, 1, 3]),
+    encoders,
 )
-def test_the_parcels_of_a_part_are_the_part(batch, resources, limit, at_once):
+def test_the_parcels_of_a_part_are_the_part(batch, resources, limit, at_once, make):
     if resources:
         # Some services have several resources; each span is of one of them.
         columns = tuple(
@@ -71,7 +77,7 @@ def test_the_parcels_of_a_part_are_the_part(batch, resources, limit, at_once):
             for place, each in enumerate(batch.columns)
         )
         batch = replace(batch, columns=columns)
-    encoder = BatchEncoder(SpanEncoder, max_body_bytes=limit, rows_at_once=at_once)
+    encoder = make(SpanEncoder, max_body_bytes=limit, rows_at_once=at_once)
     parcels = encoder.encode(batch)
     for part, group in enumerate(by_part(batch, parcels)):
         assert sum(map(spans_of, group), Counter()) == spans_between(batch, part)
@@ -96,10 +102,10 @@ def traces_of(parcel: Parcel) -> Counter[bytes]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(batches(), limits)
-def test_a_trace_stays_in_one_parcel_if_it_fits(batch, limit):
+@given(batches(), limits, encoders)
+def test_a_trace_stays_in_one_parcel_if_it_fits(batch, limit, make):
     batch = replace(batch, trace_id=np.arange(2 * len(batch.trace_id)).view("V16"))
-    parcels = BatchEncoder(SpanEncoder, max_body_bytes=limit).encode(batch)
+    parcels = make(SpanEncoder, max_body_bytes=limit).encode(batch)
     sizes = defaultdict(list)
     for parcel in parcels:
         for trace_id, size in traces_of(parcel).items():
@@ -142,11 +148,12 @@ def test_as_many_traces_share_a_parcel_as_fit():
     assert [parcel.items for parcel in found] == [4, 4, 2]
 
 
-def test_shapes_that_python_takes_for_equal_keep_their_values():
+@pytest.mark.parametrize("groups", [None, SpanGroups()])
+def test_shapes_that_python_takes_for_equal_keep_their_values(groups):
     values = [True, 1, 1.0, False, 0, 0.0, -0.0]
     shapes = [Shape("shop", "pay", Kind.SERVER, False, (Constant("k", v),)) for v in values]
     batch = batch_of([columns_of(shape, rows=1, values=(None,)) for shape in shapes], 1)
-    encoder = BatchEncoder(SpanEncoder)
+    encoder = BatchEncoder(SpanEncoder, groups=groups)
     for _ in range(2):
         (parcel,) = encoder.encode(batch)
         assert spans_of(parcel) == spans_between(batch, 0)
@@ -154,9 +161,9 @@ def test_shapes_that_python_takes_for_equal_keep_their_values():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(batches(), min_size=2, max_size=3))
-def test_parcels_stay_as_they_are_when_more_batches_are_encoded(found):
-    encoder = BatchEncoder(SpanEncoder)
+@given(st.lists(batches(), min_size=2, max_size=3), encoders)
+def test_parcels_stay_as_they_are_when_more_batches_are_encoded(found, make):
+    encoder = make(SpanEncoder)
     first, *others = found
     parcels = encoder.encode(first)
     before = [spans_of(parcel) for parcel in parcels]

@@ -10,6 +10,7 @@ from motel_locust.commands.checking.sampling import engine_of
 from motel_locust.commands.checking.sets import hold
 from motel_locust.otlp.allocator import keep_memory
 from motel_locust.otlp.bodies import BodyBuilder, Heads
+from motel_locust.otlp.groups import SpanGroups
 from motel_locust.otlp.parcels import DEFAULT_MAX_BYTES, BatchEncoder
 from motel_locust.otlp.resources import ServiceResources
 from motel_locust.otlp.spans import SpanEncoder
@@ -57,7 +58,7 @@ def measure_speed(
         _TRACES_PER_S, _SPANS_PER_S / volume.spans, _MOST_BYTES / (volume.size * _AHEAD_NS / 1e9)
     )
     engine = engine_of(held, draw, rate_per_s=rate_per_s)
-    encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder)
+    encoder: BatchEncoder[Columns] = BatchEncoder(SpanEncoder, groups=SpanGroups())
     heads = Heads(ServiceResources(topology, seed=draw.seed, name=draw.name), {})
     spans, began_s, first = 0, clock(), True
     while True:
