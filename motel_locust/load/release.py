@@ -27,9 +27,12 @@ def wait_for(alarm: Event, seconds: float) -> None:
     ``Event.wait`` would end its timeout with an exception; of the CPU of a process that wakes ten
     times a second and does nothing, that is a quarter.
     """
-    with gevent.get_hub().loop.timer(seconds) as timer:
+    timer = gevent.get_hub().loop.timer(seconds)
+    try:
         timer.start(alarm.set, update=True)
         alarm.wait()
+    finally:
+        timer.close()
 
 
 class Release:
