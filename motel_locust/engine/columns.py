@@ -6,13 +6,16 @@ those rows of a shape that carry a link. Every array is built once and never wri
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 Value: TypeAlias = str | bool | int | float
@@ -284,7 +287,15 @@ class Counts:
     circuit_breaker_opens: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        return total((self, other))
+
+
+_ALL_COUNTS: Final = attrgetter(*(each.name for each in fields(Counts)))
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """Return the sums of all *counts*, at least one."""
+    return Counts(*map(sum, zip(*map(_ALL_COUNTS, counts), strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

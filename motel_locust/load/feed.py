@@ -12,7 +12,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from motel_locust.engine.columns import Counts
+from motel_locust.engine.columns import Counts, total
 from motel_locust.engine.engine import carry_on
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.engine.statistics import Outgoing, Statistics
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 Encode: TypeAlias = "Callable[[Batch, Active, Callable[[], object]], Sequence[Parcel]]"
 """Makes one signal's parcels of a batch, whose traces have these scenarios; pauses now and then."""
 
-# Large batches cost less a span, but a change of users throws away what was walked ahead. Walking
-# begins again while this many ticks are still filed, so that it makes none of them late.
-MOST_TICKS_AHEAD: Final = 100
+# Large batches cost less a span, but a change of users throws away what was walked ahead. A batch
+# of a second at 100 traces/s takes 2.9 ms, one of four seconds 4.8 ms; higher rates have smaller
+# batches anyway. Walking begins again while the least is still filed, so that none is late.
+MOST_TICKS_AHEAD: Final = 400
 LEAST_TICKS_AHEAD: Final = 12
 MOST_BYTES_AHEAD: Final = 8 << 20
 
@@ -157,13 +158,18 @@ class Feed:
         """Whether so much is filed that nothing more should be walked before it is due."""
         return self._filed_bytes >= MOST_BYTES_AHEAD
 
-    def walk(self, tick: int, pause: Callable[[], object]) -> bool:
-        """Walk a stretch and return True, unless all that leaves until *tick* is filed already.
+    @property
+    def walked(self) -> int:
+        """The tick up to which all is filed, and perhaps a part of what leaves in it."""
+        return self._engine.walked_ns // TICK_NS
+
+    def walk(self, last: int, pause: Callable[[], object]) -> bool:
+        """Walk a stretch and return True, unless all that leaves until tick *last* is filed.
 
         That, and a few ticks more, if users did not change lately. *pause* is called now and then,
         so that others get their turn.
         """
-        following_ns = (tick + 1) * TICK_NS
+        following_ns = (last + 1) * TICK_NS
         enough_ns = following_ns
         if not self.full and self._engine.could_go_back(following_ns):
             enough_ns += min(self._ahead // 4, LEAST_TICKS_AHEAD) * TICK_NS
@@ -171,22 +177,16 @@ class Feed:
             return False
         begun_ns = self._engine.walked_ns
         active = self._engine.active(begun_ns)
-        batch = self._engine.walk((tick + self._ahead) * TICK_NS, pause)
+        batch = self._engine.walk((last + self._ahead) * TICK_NS, pause)
         parcels = [
             (outlet, parcel)
             for outlet, encode in self._encoders.items()
             for parcel in encode(batch, active, pause)
         ]
-        self._file(batch, active, parcels, tick, begun_ns // TICK_NS)
+        self._file(batch, active, parcels, begun_ns // TICK_NS)
         if self._engine.walked_ns >= enough_ns:
             self._ahead = min(2 * self._ahead, MOST_TICKS_AHEAD)
         return True
-
-    def next_tick(self, tick: int) -> int:
-        """Return the first tick from *tick* on that needs :meth:`walk` or :meth:`release`."""
-        collection = [self._meter.tick] if self._meter else []
-        walked = self._engine.walked_ns // TICK_NS
-        return max(tick, min((walked, *collection, *self._filed)))
 
     def due_s(self, tick: int, at_s: Callable[[int], float]) -> float:
         """Return when the ticks from *tick* on have to be let out, so that no body leaves late.
@@ -194,9 +194,13 @@ class Feed:
         That is when a body is full or has waited long enough: until then, whether a span that is
         due lies in it makes no difference to anybody.
         """
-        ahead = [self._engine.walked_ns // TICK_NS, *([self._meter.tick] if self._meter else [])]
+        ahead = [self.walked, *([self._meter.tick] if self._meter else [])]
         due_s = min(at_s(max(tick, min(ahead))), *(outlet.flush_s for outlet in self.outlets))
+        if self._filed:
+            due_s = min(due_s, at_s(min(self._filed)) + self._flush_interval_s)
         sizes = {outlet: outlet.size for outlet in self.outlets}
+        if self._filed_bytes + max(sizes.values()) <= DEFAULT_MAX_BYTES:
+            return due_s
         for filed in sorted(self._filed):
             if at_s(filed) >= due_s:
                 break
@@ -205,24 +209,28 @@ class Feed:
                     sizes[outlet] += parcel.size
             if max(sizes.values()) > DEFAULT_MAX_BYTES:
                 return at_s(filed)
-            due_s = min(due_s, at_s(filed) + self._flush_interval_s)
         return due_s
 
     def release(
-        self, tick: int, due_s: float, now_s: float, pause: Callable[[], object] = carry_on
+        self,
+        last: int,
+        at_s: Callable[[int], float],
+        now_s: float,
+        pause: Callable[[], object] = carry_on,
     ) -> None:
-        """Pack what is filed for *tick* into bodies: from here on it counts as generated.
+        """Pack what is filed up to tick *last* into bodies: from here on it counts as generated.
 
         Args:
-            tick: Is let out; what was measured before it is collected first, if it is time.
-            due_s: When it was due; a body's time begins with this.
+            last: All before it is walked; metrics are collected where it is time.
+            at_s: When a tick was due; a body's time begins with this.
             now_s: The present; a body that is cut has its time to be acknowledged from here.
             pause: Is called now and then.
         """
-        if self._meter and self._meter.tick <= tick:
+        while self._meter and (tick := self._meter.tick) <= last:
+            self._let_out(tick - 1, at_s, now_s, pause)
             self._measure(pause)
-            self._meter.collect(self._meter.tick, due_s, now_s, pause)
-        self._let_out(tick, due_s, now_s, pause)
+            self._meter.collect(tick, at_s(tick), now_s, pause)
+        self._let_out(last, at_s, now_s, pause)
 
     def flush(self, now_s: float) -> None:
         """Cut the bodies that have waited long enough."""
@@ -231,10 +239,10 @@ class Feed:
 
     def finish(self, now_s: float, pause: Callable[[], object] = carry_on) -> None:
         """Begin no new trace, release the rest of those that were begun, and cut all bodies."""
-        for tick in sorted(self._filed) if self._realtime else ():
-            self._let_out(tick, now_s, now_s, pause)
-        for tick in list(self._filed):
-            self._taken_out(tick)
+        if self._realtime and self._filed:
+            self._let_out(max(self._filed), lambda _: now_s, now_s, pause)
+        self._filed.clear()
+        self._filed_bytes = 0
         self._measure(pause)
         self._forget_batches()
         self._cut(now_s)
@@ -274,10 +282,9 @@ class Feed:
         batch: Batch,
         active: Active,
         parcels: Sequence[tuple[Outlet, Parcel]],
-        tick: int,
         begun: int,
     ) -> None:
-        """File *parcels* and the parts of *batch*, begun at tick *begun*, from *tick* on."""
+        """File *parcels* and the parts of *batch*, from tick *begun* on."""
         departure = Departure(batch, active, self._meter)
         counts = dict(zip(batch.edges_ns.tolist(), batch.counts, strict=True))
         leaving = defaultdict(list, {edge_ns: [] for edge_ns in counts})
@@ -294,7 +301,7 @@ class Feed:
                 # In real time a batch is of one tick, and leaves in many.
                 begun if self._realtime else release,
             )
-            self._filed.setdefault(max(release, tick), []).append(filed)
+            self._filed.setdefault(max(release, begun), []).append(filed)
             self._filed_bytes += filed.size
 
     @contextmanager
@@ -303,26 +310,39 @@ class Feed:
         walked_ns = self._engine.walked_ns
         yield
         if self._engine.walked_ns < walked_ns:
-            for late in [filed for filed in self._filed if filed >= tick]:
-                self._taken_out(late, from_tick=tick)
+            self._throw_away(tick)
             self._measure(carry_on)
             self._forget_batches()
         self._ahead = 1
 
-    def _let_out(self, tick: int, due_s: float, now_s: float, pause: Callable[[], object]) -> None:
-        for filed in self._taken_out(tick):
-            for outlet, parcel in filed.parcels:
-                outlet.take(parcel, due_s, now_s)
-                pause()
-            if filed.counts is None:
-                continue
-            self.counts += filed.counts
-            if filed.batch.release(filed.edge_ns):
-                filed.batch.count(self._statistics)
-                self._departing.pop(filed.batch, None)
-                filed.batch.measure(pause)
+    def _let_out(
+        self,
+        last: int,
+        at_s: Callable[[int], float],
+        now_s: float,
+        pause: Callable[[], object],
+    ) -> None:
+        counts, left = [self.counts], {}
+        for tick in sorted(self._filed):
+            if tick > last:
+                break
+            due_s = at_s(tick)
+            for filed in self._filed.pop(tick):
+                self._filed_bytes -= filed.size
+                for outlet, parcel in filed.parcels:
+                    outlet.take(parcel, due_s, now_s)
+                    pause()
+                if filed.counts is not None:
+                    counts.append(filed.counts)
+                    left[filed.batch] = filed.edge_ns
+        self.counts = total(counts)
+        for batch, edge_ns in left.items():
+            if batch.release(edge_ns):
+                batch.count(self._statistics)
+                self._departing.pop(batch, None)
+                batch.measure(pause)
             else:
-                self._departing[filed.batch] = None
+                self._departing[batch] = None
 
     def _measure(self, pause: Callable[[], object]) -> None:
         """Measure what was let out of batches that are still leaving."""
@@ -339,14 +359,13 @@ class Feed:
         # Interleaved over the cluster: a user's row sets its phase, and all phases are to differ.
         return user * self._stride + self._worker
 
-    def _taken_out(self, tick: int, *, from_tick: int = 0) -> list[Filed]:
-        """Return what is filed for *tick* and begun from *from_tick* on; it is no longer then."""
-        filed = self._filed.pop(tick, [])
-        if kept := [each for each in filed if each.begun < from_tick]:
-            self._filed[tick] = kept
-        taken = [each for each in filed if each.begun >= from_tick]
-        self._filed_bytes -= sum(each.size for each in taken)
-        return taken
+    def _throw_away(self, tick: int) -> None:
+        """Let what was begun from *tick* on be filed no more."""
+        for late in [filed for filed in self._filed if filed >= tick]:
+            filed = self._filed.pop(late)
+            if kept := [each for each in filed if each.begun < tick]:
+                self._filed[late] = kept
+            self._filed_bytes -= sum(each.size for each in filed if each.begun >= tick)
 
     def _cut(self, now_s: float) -> None:
         for outlet in self.outlets:

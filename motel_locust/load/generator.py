@@ -202,7 +202,7 @@ class Generator:
             return total(self.reports)
         own = self.pump.figures(operations=operations) if self.pump is not None else Figures()
         own = replace(own, cpu=self._footprint.cpu, rss_bytes=self._footprint.rss_bytes)
-        return total({THIS_PROCESS: Report(own)})
+        return replace(own, workers={THIS_PROCESS: Report(own).row(THIS_PROCESS)})
 
     @property
     def history(self) -> History:

@@ -43,8 +43,9 @@ NO_LAG_NS: Final = 100_000_000
 # A user costs some microseconds to join; so many are well within a slice.
 USERS_AT_ONCE: Final = 500
 
-# Users come and go between so many ticks, if the process is far behind.
-TICKS_AT_ONCE: Final = 10
+# Users come and go between so many ticks, if the process is far behind. A body that has waited for
+# the default interval, and the tick before it, are let out in one step.
+TICKS_AT_ONCE: Final = 12
 
 # An alarm ends a pause; this is how often the pump looks whether it went unheard.
 HELD_S: Final = 1.0
@@ -88,7 +89,7 @@ class Pump:
         self._shares: dict[str, int] = {}
         self._shares_changed = False
         self._first_tick = self._tick = self._last_tick = 0
-        self._slice_s = self._began_s = self._ended_s = 0.0
+        self._slice_s = self._began_s = self._ended_s = self._due_s = 0.0
         self._lag_max_ns, self._lagging = 0, False
         self._held = self._stopping = False
         self._deadline_s = 0.0
@@ -199,7 +200,7 @@ class Pump:
                 if self._held:
                     self._pause()
                 else:
-                    self._release.wait_until(self._due_s())
+                    self._release.wait_until(self._due_s)
                 self._slice_s = self._release.now_s()
         finally:
             self._stopping, self._ended_s = True, self._release.now_s()
@@ -216,6 +217,7 @@ class Pump:
             feed.pass_over(self._tick, tick)
         self._first_tick += tick - self._tick
         self._tick = tick
+        self._look_ahead()
 
     def _pause(self) -> None:
         """Let traces that were begun leave whole, and wait until somebody resumes or ends it."""
@@ -233,14 +235,11 @@ class Pump:
             self._watch_lag()
             due = self._release.due()
             last = min(due, self._tick + TICKS_AT_ONCE - 1)
-            self._skip(last)
-            while self._tick <= last and not self._idle:
-                for feed in self._feeds.values():
-                    # Let out at once what was walked: a tick of a high rate may fill the memory.
-                    while not self._idle and feed.walk(self._tick, self._give_way):
-                        self._release_from(feed)
-                self._let_out(self._tick)
-                self._skip(last)
+            for feed in self._feeds.values():
+                # Let out at once what was walked: a tick of a high rate may fill the memory.
+                while not self._idle and feed.walk(last, self._give_way):
+                    self._release_from(feed, min(last, feed.walked))
+            self._let_out(last)
             # From the first tick on that is not due: what was due already is let out without them.
             self._apply_changes()
             # Not only when all is caught up: what lags behind is to arrive as it goes.
@@ -249,27 +248,21 @@ class Pump:
                 self._deliver(feed)
             if self._tick > due:
                 break
+            self._look_ahead()
         for feed in self._feeds.values():
             while not self._idle and not feed.full and feed.walk(self._tick, self._give_way):
                 self._give_way()
-
-    def _skip(self, last: int) -> None:
-        """Pass over ticks up to *last* in which nothing is to be done."""
-        self._tick = max(self._tick, min(self._next_tick(), last + 1))
+        self._look_ahead()
 
     def _let_out(self, last: int) -> None:
         """Let out the ticks up to *last*, as far as they are walked."""
-        self._skip(last)
-        while self._tick <= last:
-            for feed in self._feeds.values():
-                self._release_from(feed)
-            self._tick += 1
-            self._skip(last)
+        for feed in self._feeds.values():
+            self._release_from(feed, last)
+        self._tick = max(self._tick, last + 1)
 
-    def _release_from(self, feed: Feed) -> None:
-        """Let out what *feed* has for the present tick."""
-        due_s, now_s = self._release.at_s(self._tick), self._release.now_s()
-        feed.release(self._tick, due_s, now_s, self._give_way)
+    def _release_from(self, feed: Feed, last: int) -> None:
+        """Let out what *feed* has up to tick *last*."""
+        feed.release(last, self._release.at_s, self._release.now_s(), self._give_way)
         self._deliver(feed)
 
     def _apply_changes(self) -> None:
@@ -289,19 +282,17 @@ class Pump:
                     apply(users[start : start + USERS_AT_ONCE], self._tick)
                     self._give_way()
 
-    def _next_tick(self) -> int:
-        """Return the next tick with something to do."""
-        return min(feed.next_tick(self._tick) for feed in self._feeds.values())
-
-    def _due_s(self) -> float:
-        """Return the instant from which something is late if it is not done."""
-        return min(feed.due_s(self._tick, self._release.at_s) for feed in self._feeds.values())
+    def _look_ahead(self) -> None:
+        """Find the instant from which something is late if it is not done."""
+        at_s = self._release.at_s
+        self._due_s = min(feed.due_s(self._tick, at_s) for feed in self._feeds.values())
 
     def _deliver(self, feed: Feed) -> None:
         """Offer the bodies that are ready; where asked to, only when there is room."""
         for outlet in feed.outlets:
             while outlet.ready:
                 if self._must_wait(outlet):
+                    self._look_ahead()
                     self._watch_lag()
                     self._release.wait_until(self._release.now_s() + ROOM_S)
                     self._slice_s = self._release.now_s()
@@ -337,7 +328,7 @@ class Pump:
         return list(dict.fromkeys(outlet.exporter for outlet in outlets))
 
     def _lag_ns(self) -> int:
-        late_s = self._release.now_s() - self._due_s() if self._began_s else 0.0
+        late_s = self._release.now_s() - self._due_s if self._began_s else 0.0
         return max(0, round(late_s * 1e9))
 
     def _watch_lag(self) -> None:

@@ -96,6 +96,28 @@ def test_operations_do_not_keep_the_batches(bench: Callable[..., Bench]) -> None
     assert len(bench.feed._departing) <= 3
 
 
+@pytest.mark.parametrize("realtime", [False, True])
+def test_many_ticks_let_out_together_leave_as_they_would_one_by_one(realtime: bool) -> None:
+    signals = ("traces", "metrics", "logs")
+    left = []
+    for ticks_at_once in (1, 7, 60):
+        feed = Bench(
+            rate="300/s", duration="20ms", signals=signals, realtime=realtime, collection_s=0.1
+        ).feed
+        feed.join([0], 0)
+        for last in range(ticks_at_once - 1, 420, ticks_at_once):
+            while feed.walk(last, carry_on):
+                pass
+            feed.release(last, lambda tick: tick / 100, 0.0)
+        feed.end(420, 0.0)
+        bodies = [
+            [(body.content, body.released_s) for body in outlet.ready] for outlet in feed.outlets
+        ]
+        left.append((bodies, feed.counts, feed.operations()))
+    assert left[0] == left[1] == left[2]
+    assert left[0][1].traces == pytest.approx(1260, abs=1)
+
+
 @pytest.mark.parametrize(
     ("at_s", "active"), [(0.5, ()), (1.5, ("slow",)), (2.5, ("slow", "scenario 2")), (3.5, ())]
 )
@@ -122,6 +144,6 @@ def test_others_get_a_turn_between_the_bodies_of_one_tick(bench: Callable[..., B
     while feed.walk(0, carry_on):
         pass
     taken: list[int] = []
-    feed.release(0, 0.0, 0.0, lambda: taken.append(feed.counts.traces))
+    feed.release(0, lambda _: 0.0, 0.0, lambda: taken.append(feed.counts.traces))
     assert taken.count(0) > 1
     assert feed.counts.traces == 10_000

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import gevent
 import pytest
 from gevent.event import Event
 
 from motel_locust.engine.schedule import TICK_NS
-from motel_locust.load.release import Release
+from motel_locust.load.release import Release, wait_for
 from motel_locust.otlp.turns import TURN_S
 
 EPOCH_NS = 1_700_000_000_000_000_000
@@ -76,7 +77,21 @@ def test_an_alarm_ends_one_wait() -> None:
 
 
 def test_by_default_it_waits_on_the_event_loop() -> None:
-    assert Release.__init__.__kwdefaults__["wait"] is Event.wait
+    assert Release.__init__.__kwdefaults__["wait"] is wait_for
+
+
+def test_a_wait_ends_when_its_time_is_over() -> None:
+    alarm = Event()
+    wait_for(alarm, 1e-6)
+    assert alarm.is_set()
+
+
+def test_an_alarm_ends_a_wait_before_its_time() -> None:
+    alarm = Event()
+    waiting = gevent.spawn(wait_for, alarm, 3600.0)
+    gevent.sleep(0)
+    alarm.set()
+    waiting.get(timeout=10)
 
 
 def test_another_machines_epoch_is_told_in_this_ones_monotonic_time() -> None:

@@ -131,7 +131,8 @@ def _send(sock: Socket, head: bytes, content: bytes) -> None:
         return
     sent = sock.sendmsg([head, content])
     for part in (head, content):
-        sock.sendall(memoryview(part)[min(sent, len(part)) :])
+        if sent < len(part):
+            sock.sendall(memoryview(part)[sent:])
         sent = max(0, sent - len(part))
 
 
