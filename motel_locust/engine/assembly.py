@@ -172,9 +172,9 @@ def _counts(
     spans = np.diff(rows, axis=1)
     nothing = np.zeros(trace_edges.size - 1, np.int64)
     rejected = {CIRCUIT_OPEN: nothing, QUEUE_FULL: nothing}
-    errors = nothing
+    errors = np.zeros(trace_edges.size, np.int64)
     for plan, each, row, released in zip(plans, columns, rows, spans, strict=True):
-        errors = errors + _between(each.failed, row)
+        errors += each.failed.nonzero()[0].searchsorted(row)
         if plan.rejection:
             rejected[plan.rejection] = rejected[plan.rejection] + released
     bounded = nothing if traces.spans is None else _between(traces.spans >= limit, trace_edges)
@@ -182,7 +182,7 @@ def _counts(
         (
             np.diff(trace_edges),
             spans.sum(axis=0),
-            errors,
+            np.diff(errors),
             _between(traces.failed, trace_edges),
             _between(traces.timeouts, trace_edges),
             _between(traces.retries, trace_edges),

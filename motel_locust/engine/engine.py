@@ -38,7 +38,7 @@ SPANS_OF_A_STEP: Final = 250
 # Whatever the plan, these keep a process at full speed below 250 MB. With 200 shapes, a walk of
 # half as many spans costs a quarter more for each; what it made is handed out in pieces.
 MOST_SPANS_WALKED: Final = 400_000
-MOST_SPANS_OF_A_PIECE: Final = 100_000
+SPANS_OF_A_PIECE: Final = 100_000
 # Of a batch that is not to be handed out in pieces, such as that of a tick.
 MOST_SPANS: Final = 180_000
 # Where operations keep state, batches shape the telemetry: their size must depend on nothing else.
@@ -222,10 +222,15 @@ class Engine:
         walk = self._walk_through(plan, traces, ticks, pause)
         history = walk.links.settle(trace_key, self._latest) if isinstance(walk, Walk) else {}
         batch = self._assembly.batch(traces, walk, arrival_ns // TICK_NS, history, pause)
-        self._learn(batch, steps=walk.steps)
-        if not (ticks or plan.linked or self._realtime):
+        spans = sum(each.spans for each in batch.counts)
+        divisible = not (ticks or plan.linked or self._realtime)
+        most = MOST_SPANS_WALKED if divisible else MOST_SPANS
+        enough = max(SPANS_OF_A_STEP * walk.steps, SPANS_OF_A_SHAPE * len(batch.columns))
+        self._spans_of_a_trace = spans / arrival_ns.size
+        self._batch_traces = max(1, int(min(enough, most) / self._spans_of_a_trace))
+        if divisible:
             epoch_ns = self._assembly.epoch_ns
-            return pieces(stretch, stop_ns, batch, epoch_ns=epoch_ns, most=MOST_SPANS_OF_A_PIECE)
+            return pieces(stretch, stop_ns, batch, epoch_ns=epoch_ns, about=SPANS_OF_A_PIECE)
         stretch = replace(stretch, history=history)
         self._latest = {ref: each.at(arrival_ns.size) for ref, each in history.items()}
         self._states |= {ref: tick.value() for ref, tick in ticks.items()}
@@ -271,20 +276,15 @@ class Engine:
             stop_ns = min(stop_ns, (start_ns // TICK_NS + 1) * TICK_NS)
         if self._guarded:
             return self._schedule.horizon(start_ns, traces=self._guarded_traces, at_most_ns=stop_ns)
-        # What is walked of one tick is in one piece.
-        traces = min(self._batch_traces, int(MOST_SPANS / self._spans_of_a_trace) + 1)
-        tick_ns = min(stop_ns, (start_ns // TICK_NS + 1) * TICK_NS)
-        near_ns = self._schedule.horizon(start_ns, traces=traces, at_most_ns=tick_ns)
-        if near_ns < tick_ns:
+        traces, most = self._batch_traces, int(MOST_SPANS / self._spans_of_a_trace) + 1
+        near_ns = self._schedule.horizon(start_ns, traces=min(traces, most), at_most_ns=stop_ns)
+        if traces <= most or near_ns == stop_ns:
             return near_ns
-        return self._schedule.horizon(start_ns, traces=self._batch_traces, at_most_ns=stop_ns)
-
-    def _learn(self, batch: Batch, *, steps: int) -> None:
-        """Size the next batch by this one's steps, shapes and spans a trace."""
-        spans = sum(each.trace.size for each in batch.columns)
-        enough = max(SPANS_OF_A_STEP * steps, SPANS_OF_A_SHAPE * len(batch.columns))
-        self._spans_of_a_trace = spans / batch.trace_id.size
-        self._batch_traces = max(1, int(min(enough, MOST_SPANS_WALKED) / self._spans_of_a_trace))
+        tick_ns = (start_ns // TICK_NS + 1) * TICK_NS
+        if near_ns < tick_ns + TICK_NS:
+            # What is walked of a tick is handed out as one piece, so large ticks are walked alone.
+            return min(near_ns, tick_ns)
+        return self._schedule.horizon(start_ns, traces=traces, at_most_ns=stop_ns)
 
     def _plan(self, t_ns: int) -> Plan:
         active = scenarios.active(self.topology, t_ns)

@@ -6,6 +6,7 @@ A long walk costs less a span, a small batch less memory until it has left.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,24 +51,30 @@ class Piece:
 
 
 def pieces(
-    stretch: Stretch, stop_ns: int, batch: Batch, *, epoch_ns: int, most: int
+    stretch: Stretch, stop_ns: int, batch: Batch, *, epoch_ns: int, about: int
 ) -> Iterator[Piece]:
-    """Yield the *batch* of *stretch*, in pieces of at most *most* spans or one part.
+    """Yield the *batch* of *stretch* in pieces much alike, of *about* so many spans.
 
     The traces of a part arrive in the tick at whose start, ``epoch_ns`` later, it is released; so
     none but the last piece ends within a tick. What the stretch tells besides arrivals is the same
     at its start and at its end.
     """
-    passed = np.array([0, *(each.spans for each in batch.counts)]).cumsum()
-    traces = np.array([0, *(each.traces for each in batch.counts)]).cumsum().tolist()
+    spans, traces = (
+        np.cumsum([0, *counts])
+        for counts in zip(*((each.spans, each.traces) for each in batch.counts), strict=True)
+    )
+    count = max(1, round(spans[-1] / about))
+    # The last part may have more than its share.
+    cuts = spans[:-1].searchsorted(spans[-1] * np.arange(1, count) / count)
     starts_ns = (batch.edges_ns - epoch_ns).tolist()
-    parts, first, start_ns = len(starts_ns), 0, stretch.start_ns
-    while first < parts:
-        fits = int(passed.searchsorted(passed[first] + most, "right")) - 1
-        last = max(fits, first + 1)
-        end_ns = stop_ns if last == parts else starts_ns[last]
-        arrival_ns = stretch.arrival_ns[traces[first] : traces[last]]
-        nth = stretch.nth + traces[first]
-        own = replace(stretch, start_ns=start_ns, nth=nth, arrival_ns=arrival_ns)
+    parts, start_ns = len(starts_ns), stretch.start_ns
+    for first, last in pairwise(np.unique([0, *cuts, parts]).tolist()):
+        end_ns = starts_ns[last] if last < parts else stop_ns
+        own = replace(
+            stretch,
+            start_ns=start_ns,
+            nth=stretch.nth + int(traces[first]),
+            arrival_ns=stretch.arrival_ns[traces[first] : traces[last]],
+        )
         yield Piece(own, end_ns, batch, first, last)
-        first, start_ns = last, end_ns
+        start_ns = end_ns

@@ -224,7 +224,7 @@ class Feed:
             last: All before it is walked; metrics are collected where it is time.
             at_s: When a tick was due; a body's time begins with this.
             now_s: The present; a body that is cut has its time to be acknowledged from here.
-            pause: Is called now and then.
+            pause: Is called now and then, and whenever a body is ready.
         """
         while self._meter and (tick := self._meter.tick) <= last:
             self._let_out(tick - 1, at_s, now_s, pause)
@@ -329,12 +329,15 @@ class Feed:
             due_s = at_s(tick)
             for filed in self._filed.pop(tick):
                 self._filed_bytes -= filed.size
-                for outlet, parcel in filed.parcels:
-                    outlet.take(parcel, due_s, now_s)
-                    pause()
                 if filed.counts is not None:
                     counts.append(filed.counts)
                     left[filed.batch] = filed.edge_ns
+                for outlet, parcel in filed.parcels:
+                    outlet.take(parcel, due_s, now_s)
+                    if outlet.ready:
+                        self.counts = total(counts)
+                        counts = [self.counts]
+                        pause()
         self.counts = total(counts)
         for batch, edge_ns in left.items():
             if batch.release(edge_ns):

@@ -262,8 +262,12 @@ class Pump:
 
     def _release_from(self, feed: Feed, last: int) -> None:
         """Let out what *feed* has up to tick *last*."""
-        feed.release(last, self._release.at_s, self._release.now_s(), self._give_way)
-        self._deliver(feed)
+
+        def deliver() -> None:
+            self._deliver(feed)
+
+        feed.release(last, self._release.at_s, self._release.now_s(), deliver)
+        deliver()
 
     def _apply_changes(self) -> None:
         """Let users come and go, all at the same tick."""

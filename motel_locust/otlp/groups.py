@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from motel_locust.otlp.layouts import Layout, Member
     from motel_locust.otlp.segments import Frame
 
-FEW_ROWS: Final = 4096
+FEW_ROWS: Final = 2048
 """A shape with more rows in a batch is encoded alone: its constants need no table."""
 MOST_ROWS: Final = 8192
 """Of owners that are encoded together, unless one alone has more: they stay in the caches."""

@@ -23,7 +23,7 @@ UNTIL_NS = 40 * TICK_NS
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "MOST_SPANS_OF_A_PIECE", 5)
+    monkeypatch.setattr(engines, "SPANS_OF_A_PIECE", 5)
 
 
 def one_service(rate: str = "1000/s") -> Topology:
@@ -47,7 +47,7 @@ def test_a_walk_in_pieces_hands_out_the_same_spans(
 ) -> None:
     whole, batches = run(topology, [UNTIL_NS], realtime=realtime)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "MOST_SPANS_OF_A_PIECE", most)
+        patch.setattr(engines, "SPANS_OF_A_PIECE", most)
         _, pieces = run(topology, [UNTIL_NS], realtime=realtime)
     assert spans(whole, pieces) == spans(whole, batches)
     counted, expected = (
@@ -60,11 +60,12 @@ def test_a_walk_in_pieces_hands_out_the_same_spans(
 @given(topologies(), st.integers(1, 60))
 def test_a_piece_is_a_batch(topology: Topology, most: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "MOST_SPANS_OF_A_PIECE", most)
+        patch.setattr(engines, "SPANS_OF_A_PIECE", most)
         _, batches = run(topology, [UNTIL_NS])
     for batch in batches:
         sizes = [each.trace.size for each in batch.columns]
         assert all(sizes)
+        assert batch.trace_id.size or not batch.edges_ns.size
         assert batch.rows.shape == (len(sizes), len(batch.edges_ns) + 1)
         assert batch.rows[:, 0].tolist() == [0] * len(sizes)
         assert batch.rows[:, -1].tolist() == sizes
@@ -110,7 +111,7 @@ def test_users_that_come_throw_away_pieces_that_were_not_handed_out(
 ) -> None:
     found = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engines, "MOST_SPANS_OF_A_PIECE", most)
+        patch.setattr(engines, "SPANS_OF_A_PIECE", most)
         for early in (False, True):
             engine = Engine(topology, seed=7, epoch_ns=EPOCH_NS, max_spans_per_trace=LIMIT)
             engine.join(0, 0)
