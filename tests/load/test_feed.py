@@ -143,7 +143,14 @@ def test_others_get_a_turn_between_the_bodies_of_one_tick(bench: Callable[..., B
     feed.join([0], 0)
     while feed.walk(0, carry_on):
         pass
-    taken: list[int] = []
-    feed.release(0, lambda _: 0.0, 0.0, lambda: taken.append(feed.counts.traces))
-    assert taken.count(0) > 1
+    (outlet,) = feed.outlets
+    ready: list[int] = []
+
+    def look() -> None:
+        ready.append(len(outlet.ready))
+        assert feed.counts.spans >= outlet.items, "generated before it was simulated"
+
+    feed.release(0, lambda _: 0.0, 0.0, look)
+    assert sorted(set(ready)) == list(range(1, len(outlet.ready) + 1))
+    assert len(outlet.ready) > 1
     assert feed.counts.traces == 10_000
