@@ -11,11 +11,10 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import numpy as np
     from numpy.typing import NDArray
 
 Value: TypeAlias = str | bool | int | float
@@ -326,7 +325,7 @@ class Batch:
         passed = sum(each.traces for each in self.counts[:first])
         traces = slice(passed, passed + sum(each.traces for each in self.counts[first:stop]))
         rows = self.rows[:, first : stop + 1]
-        occurring = np.flatnonzero(rows[:, 0] < rows[:, -1])
+        occurring = (rows[:, 0] < rows[:, -1]).nonzero()[0]
         starts, stops = rows[:, 0].tolist(), rows[:, -1].tolist()
         return Batch(
             trace_id=self.trace_id[traces],

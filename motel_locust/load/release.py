@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
+from gevent.hub import Waiter
 
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.otlp.turns import TURN_S
@@ -22,17 +23,23 @@ if TYPE_CHECKING:
 
 
 def wait_for(alarm: Event, seconds: float) -> None:
-    """Wait until *alarm* is set; after *seconds* it is.
+    """Wait until *alarm* is set, or for *seconds*.
 
     ``Event.wait`` would end its timeout with an exception; of the CPU of a process that wakes ten
     times a second and does nothing, that is a quarter.
     """
-    timer = gevent.get_hub().loop.timer(seconds)
+    hub = gevent.get_hub()
+    waiter: Waiter[object] = Waiter(hub)
+    timer = hub.loop.timer(seconds)
     try:
-        timer.start(alarm.set, update=True)
-        alarm.wait()
+        # Not by setting the alarm, whose news wait behind all that is about to run: thousands of
+        # users, when a test starts.
+        timer.start(waiter.switch, None, update=True)
+        alarm.rawlink(waiter.switch)
+        waiter.get()
     finally:
         timer.close()
+        alarm.unlink(waiter.switch)
 
 
 class Release:
