@@ -261,10 +261,12 @@ class Columns:
             end_ns=self.end_ns[rows],
             failed=self.failed[rows],
             values=value_parts(self.values, start, stop),
-            events=tuple(value_parts(values, start, stop) for values in self.events),
-            links=tuple(links.part(start, stop) for links in self.links),
+            events=self.events
+            and tuple(value_parts(values, start, stop) for values in self.events),
+            links=self.links and tuple(links.part(start, stop) for links in self.links),
             number=None if self.number is None else self.number[rows],
-            own_events=tuple(events.part(start, stop) for events in self.own_events),
+            own_events=self.own_events
+            and tuple(events.part(start, stop) for events in self.own_events),
             resource=None if self.resource is None else self.resource[rows],
         )
 

@@ -123,11 +123,13 @@ def _between_traces(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: i
         return []
     first = min(int(trace[0]) for trace in traces if len(trace))
     last = max(int(trace[-1]) for trace in traces if len(trace))
-    size = np.zeros(last - first + 1, np.int64)
-    for block, run, trace in zip(blocks, runs, traces, strict=True):
-        ends = block.offsets[run.start : run.stop + 1]
-        np.add.at(size, trace - first, ends[1:] - ends[:-1])
-    end = size.cumsum()
+    sizes = [
+        np.diff(block.offsets[run.start : run.stop + 1])
+        for block, run in zip(blocks, runs, strict=True)
+    ]
+    # Weights are doubles, exact up to 2**53 bytes.
+    size = np.bincount(np.concatenate(traces) - first, np.concatenate(sizes), last - first + 1)
+    end = size.astype(np.int64).cumsum()
     following: list[int] = []
     behind, done = 0, 0  # traces and bytes before the last cut
     while end[-1] - done > max_bytes:

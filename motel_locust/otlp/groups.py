@@ -70,7 +70,7 @@ class GroupEncoder:
         failed = join([each.failed for each in columns])[order]
         parents = [each.parent_id for each in columns if each.parent_id is not None]
         text = [
-            first + _text(member, each)
+            _text(member, first, each)
             for (member, first), each in zip(members, columns, strict=True)
         ]
         places = zip(*(member.places for member, _ in members), strict=True)
@@ -91,12 +91,15 @@ class GroupEncoder:
         return write(self._prefix.enclose(pieces), rows=len(trace))
 
 
-def _text(member: Member, columns: Columns) -> NDArray[np.int64]:
-    """Return which of the *member*'s texts each row has: int64[rows]."""
-    text = np.zeros(len(columns.trace), np.int64)
-    for place, options in member.choices:
+def _text(member: Member, first: int, columns: Columns) -> NDArray[np.int64]:
+    """Return which text each row has, counted from the *first* one of *member*: int64[rows]."""
+    if not member.choices:
+        return np.full(len(columns.trace), first)
+    (place, _), *others = member.choices
+    text = _value(columns, place)
+    for place, options in others:
         text = text * options + _value(columns, place)
-    return text
+    return first + text
 
 
 def _value(columns: Columns, place: int) -> NDArray[Any]:
@@ -159,8 +162,8 @@ def _release(
 
     Their traces, or their parts where spans are not in the order of traces.
     """
-    falls = np.flatnonzero(trace[1:] < trace[:-1]) + 1
-    if np.isin(falls, starts).all():
+    falls = trace[1:] < trace[:-1]
+    if np.count_nonzero(falls) == np.count_nonzero(falls[starts[1:-1] - 1]):
         return trace
     parts = np.tile(np.arange(rows.shape[1] - 1), len(rows))
     return parts.repeat(np.diff(rows, axis=1).ravel())
