@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Tracer
 
+    from motel_locust.commands.interruption import Interruption
     from motel_locust.commands.sdk_export import Account
     from motel_locust.otlp.ledger import Ledger
 
@@ -128,12 +130,18 @@ class _Batches(SpanProcessor):
 
 
 def emit_spans(
-    order: Order, account: Account, ledger: Ledger, *, advance: Callable[[], None]
+    order: Order,
+    account: Account,
+    ledger: Ledger,
+    interruption: Interruption,
+    *,
+    advance: Callable[[], None],
 ) -> Emitted:
     """Emit what *order* says and return what that was; every span is settled in *ledger*.
 
-    Span n is due n / rate after the first, however long the others took. ``KeyboardInterrupt`` ends
-    it early: what was begun is exported. *advance* is called after every span.
+    Span n is due n / rate after the first, however long the others took. An *interruption* ends it
+    early: what was begun is exported, unless a second one ends that too. *advance* is called after
+    every span.
     """
     batches = _Batches(account, ledger)
     tracer = _tracer(order, batches)
@@ -143,24 +151,28 @@ def emit_spans(
             offset_s = nth / order.per_s
             if order.for_s is not None and offset_s >= order.for_s:
                 break
-            _wait_until(began_s + offset_s, batches)
+            interruption.raise_if_asked()
+            _wait_until(began_s + offset_s, batches, interruption)
             _emit_one(order, tracer)
             advance()
     except KeyboardInterrupt:
         pass  # asked to end: what was emitted counts
     elapsed_s = time.monotonic() - began_s
-    batches.export()
+    with suppress(KeyboardInterrupt):
+        batches.export()
     return Emitted(batches.spans, batches.errors, elapsed_s, batches.last)
 
 
-def _wait_until(due_s: float, batches: _Batches) -> None:
+def _wait_until(due_s: float, batches: _Batches, interruption: Interruption) -> None:
     """Wait, exporting meanwhile what is due."""
     while (now_s := time.monotonic()) < due_s:
         flush_s = batches.due_s
         if flush_s is not None and flush_s <= now_s:
             batches.export()
             continue
-        time.sleep(min(due_s, flush_s or due_s) - now_s)
+        with interruption.allowed():
+            interruption.raise_if_asked()
+            time.sleep(min(due_s, flush_s or due_s) - now_s)
 
 
 def _tracer(order: Order, batches: _Batches) -> Tracer:

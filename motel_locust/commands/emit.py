@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,6 +12,7 @@ from opentelemetry.trace import SpanKind
 from motel_locust.commands import console
 from motel_locust.commands.console import Written, json_option
 from motel_locust.commands.emission import Emitted, Order, emit_spans
+from motel_locust.commands.interruption import Interruption
 from motel_locust.commands.otlp_options import otlp_options
 from motel_locust.commands.sdk_export import open_account
 from motel_locust.otlp.ledger import COUNTS, Ledger
@@ -158,16 +158,16 @@ def emit(
     )
     settings = resolve(flags, os.environ)
     ledger = Ledger()
-    account = open_account(settings, ledger)
+    interruption = Interruption()
+    account = open_account(settings, ledger, interruption)
     try:
         check_reachable(settings, advice=ADVICE)
     except Unreachable as error:
         console.say(f"Error: {error}")
         raise click.exceptions.Exit(console.BAD_VERDICT) from None
     _say_what_the_exporter_logs()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
     with console.progress(f"emitting to {settings.endpoint}", order.count, unit="spans") as shown:
-        emitted = emit_spans(order, account, ledger, advance=shown.advance)
+        emitted = emit_spans(order, account, ledger, interruption, advance=shown.advance)
     account.shutdown()
     if as_json:
         # Where the telemetry itself is on standard output, nothing else may be.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,9 +26,11 @@ from motel_locust.otlp.transports import open_transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from motel_locust.commands.interruption import Interruption
     from motel_locust.otlp.ledger import Ledger
     from motel_locust.otlp.settings import Settings
 
@@ -46,11 +48,18 @@ class Tries:
 class Account(SpanExporter):
     """An exporter that settles every span in a ledger by what the endpoint said of it.
 
-    *open_exporter* gets the tries of the present batch, to add the answer to every one.
+    *open_exporter* gets the tries of the present batch, to add the answer to every one. *allowed*
+    is what an export runs in, so that it may be interrupted.
     """
 
-    def __init__(self, ledger: Ledger, open_exporter: Callable[[Tries], SpanExporter]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        open_exporter: Callable[[Tries], SpanExporter],
+        allowed: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self._ledger = ledger
+        self._allowed = allowed
         self._tries = Tries()
         self._exporter = open_exporter(self._tries)
 
@@ -59,9 +68,11 @@ class Account(SpanExporter):
         self._tries.items = len(spans)
         self._tries.answers.clear()
         try:
-            return self._exporter.export(spans)
+            with self._allowed():
+                return self._exporter.export(spans)
         except KeyboardInterrupt:
-            self._tries.answers.append(Answer(Cause.INTERRUPTED, "interrupted"))
+            if not any(answer.cause is Cause.ACK for answer in self._tries.answers):
+                self._tries.answers.append(Answer(Cause.INTERRUPTED, "interrupted"))
             raise
         finally:
             self._settle(len(spans), self._tries.answers)
@@ -93,7 +104,7 @@ def _reason(answer: Answer) -> str:
     return f"{answer.reason}: {answer.detail}" if answer.detail else answer.reason
 
 
-def open_account(settings: Settings, ledger: Ledger) -> Account:
+def open_account(settings: Settings, ledger: Ledger, interruption: Interruption) -> Account:
     """Return the SDK's exporter for *settings*, or one of ours where no network is meant.
 
     Raises:
@@ -105,10 +116,11 @@ def open_account(settings: Settings, ledger: Ledger) -> Account:
             " compress with zstd; use gzip or none"
         )
     if not settings.endpoint.on_network:
-        return Account(ledger, lambda tries: _Lines(settings, tries))
+        # What is being written is written: a line torn in two is nobody's.
+        return Account(ledger, lambda tries: _Lines(settings, tries), nullcontext)
     with without_variables():
         opened = _grpc_exporter if settings.over_grpc else _http_exporter
-        return Account(ledger, lambda tries: opened(settings, tries))
+        return Account(ledger, lambda tries: opened(settings, tries), interruption.allowed)
 
 
 @contextmanager

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import gevent
 import pytest
 from click.testing import CliRunner
+from gevent import subprocess
 
 from motel_locust.commands import main
 from tests.commands.invoked import START, environment, invoke
@@ -42,6 +43,16 @@ def spans(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for of_scope in of_resource["scopeSpans"]
         for span in of_scope["spans"]
     ]
+
+
+def started(*options: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", START, *ONE, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        bufsize=0,  # communicate() would pass over what readline() had read ahead
+    )
 
 
 def plain(attributes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -180,31 +191,30 @@ def test_whichever_of_count_and_duration_comes_first() -> None:
     assert json.loads(short.out)["simulation"]["spans"] == 5
 
 
-def test_a_signal_ends_it_with_the_account_of_what_was_sent() -> None:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            START,
-            *ONE,
-            "--stdout",
-            "--count",
-            "-1",
-            "--rate",
-            "100/s",
-            "--json",
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-        bufsize=0,  # communicate() would pass over what readline() had read ahead
-    )
+@pytest.mark.parametrize("rate", ["100/s", "5000/s"])
+def test_a_signal_ends_it_with_the_account_of_what_was_sent(rate: str) -> None:
+    process = started("--stdout", "--count", "-1", "--rate", rate, "--json")
+    assert process.stdout is not None
     first = process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     sent = len(spans(lines((first + out).decode())))
     counts = json.loads(err)["ledger"]["traces"]
     assert (process.returncode, counts["generated"], counts["accepted"]) == (0, sent, sent)
+
+
+def test_a_signal_ends_an_export_that_hangs() -> None:
+    with Misbehaving(hang) as endpoint:
+        process = started("--endpoint", endpoint.url, "--count", "-1", "--rate", "100/s", "--json")
+        with gevent.Timeout(30):
+            while not endpoint.spans:
+                gevent.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+    account = json.loads(out)
+    assert process.returncode == 1
+    assert account["losses"] == {"traces": {"failed": {"interrupted": endpoint.spans}}}
+    assert account["ledger"]["traces"]["ambiguous"] == endpoint.spans
 
 
 def test_nothing_to_send_is_nothing() -> None:
