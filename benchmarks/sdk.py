@@ -39,7 +39,7 @@ ROOT = -1
 
 
 class Given(NamedTuple):
-    """A span as the SDK takes it; ``parent`` is an index of an earlier one, or ROOT."""
+    """A span as the SDK takes it; ``parent`` is its place in its trace, or ROOT."""
 
     tracer: Tracer
     parent: int
@@ -112,6 +112,8 @@ class Sdk:
             links,
             status,
         ) in self.spans:
+            if parent == ROOT:
+                contexts.clear()  # nobody keeps the spans of a trace that is over
             span = tracer.start_span(
                 name,
                 none if parent == ROOT else contexts[parent],
@@ -148,10 +150,12 @@ def given(spans: Iterable[tuple[Tracer, Span]]) -> list[Given]:
         if parent_id:
             continue
         todo = [(ROOT, each) for each in reversed(roots)]
+        place = 0
         while todo:
             parent, (tracer, span) = todo.pop()
+            place = 0 if parent == ROOT else place + 1
             children = waiting.get((trace_id, span.span_id), [])
-            todo += [(len(found), each) for each in reversed(children)]
+            todo += [(place, each) for each in reversed(children)]
             found.append(_given(tracer, parent, span))
     if len(found) != sum(map(len, waiting.values())):
         raise ValueError("a span's parent is not among the spans")
