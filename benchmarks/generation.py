@@ -9,9 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-from benchmarks.sdk import Sdk
+from benchmarks.sdk import sdk_beside
 from motel_locust.engine.engine import Engine
 from motel_locust.engine.schedule import TICK_NS
 from motel_locust.otlp.allocator import keep_memory
@@ -113,21 +111,17 @@ def measure_all() -> list[Speed]:
 def measure(path: Path, *, spans: int = 2_000_000, laps: int = 9) -> Speed:
     """Return the speed of the topology at *path*: medians of *laps*, each of about *spans* spans.
 
-    The laps of engine and SDK take turns, so that what slows down the machine slows down both. The
-    SDK makes the same few thousand spans again and again.
+    The laps of engine and SDK take turns, so that what slows down the machine slows down both; each
+    has a process to itself. The SDK makes the same few thousand spans again and again.
     """
     stream = Stream(path, rate_per_s=TICK_FILLING_PER_S if path == SHOP else RATE_PER_S)
     _lap(stream, spans)  # templates and plans are made, batches have found their size
-    sdk = Sdk(ExportTraceServiceRequest.FromString(_few(path)))
-    sdk.run()
     ours, theirs = [], []
-    for _ in range(laps):
-        gc.collect()
-        ours.append(_lap(stream, spans))
-        gc.collect()
-        began_s = time.process_time()
-        sdk.run()
-        theirs.append(len(sdk.spans) / (time.process_time() - began_s))
+    with sdk_beside(_few(path)) as sdk_lap:
+        for _ in range(laps):
+            gc.collect()
+            ours.append(_lap(stream, spans))
+            theirs.append(sdk_lap())
     encoded_per_s = median(lap.spans / (lap.walk_s + lap.encode_s) for lap in ours)
     return Speed(
         name=path.stem,

@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 NAME = "motel-locust"
 """Of our scope, and of the SDK that a resource names."""
 MOST_HEADS = 20_000
+MOST_BYTES = 1 << 31
+"""Of a request: protobuf has none above this."""
 
 
 class AnyHead(Protocol):
     """What stands around a service's items in a body."""
 
-    def with_items(self, size: int) -> tuple[int, int]:
-        """Return how many bytes *size* bytes of items and all that stands around them are.
+    @property
+    def most(self) -> int:
+        """The most bytes that stand around a service's items, however many these are."""
 
-        And how many more items' bytes there may be before that grows by more than these.
-        """
-
-    def enclose(self, pieces: Sequence[memoryview], size: int) -> list[bytes | memoryview]:
-        """Return *pieces* of items, *size* bytes together, with all that stands around them."""
+    def enclose(self, pieces: Sequence[memoryview]) -> list[bytes | memoryview]:
+        """Return *pieces* of items, at least one, with all that stands around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Head:
 
     OF_RESOURCE: ClassVar = field_tag(ExportTraceServiceRequest(resource_spans=[ResourceSpans()]))
     OF_SCOPE: ClassVar = field_tag(ResourceSpans(scope_spans=[ScopeSpans()]))
+    LENGTHS: ClassVar = len(OF_RESOURCE) + len(OF_SCOPE) + 2 * varint_width(MOST_BYTES)
 
     def before(self, size: int) -> bytes:
         """Return everything that stands before *size* bytes of items."""
@@ -66,18 +67,14 @@ class Head:
         length = len(self.resource) + len(scope) + size
         return self.OF_RESOURCE + varint(length) + self.resource + scope
 
-    def with_items(self, size: int) -> tuple[int, int]:
+    @property
+    def most(self) -> int:
         """See :class:`AnyHead`."""
-        inner = len(self.scope) + size
-        width = varint_width(inner)
-        outer = len(self.resource) + len(self.OF_SCOPE) + width + inner
-        outer_width = varint_width(outer)
-        room = min((1 << 7 * width) - inner, (1 << 7 * outer_width) - outer) - 1
-        return len(self.OF_RESOURCE) + outer_width + outer, room
+        return len(self.resource) + len(self.scope) + self.LENGTHS
 
-    def enclose(self, pieces: Sequence[memoryview], size: int) -> list[bytes | memoryview]:
+    def enclose(self, pieces: Sequence[memoryview]) -> list[bytes | memoryview]:
         """See :class:`AnyHead`."""
-        return [self.before(size), *pieces]
+        return [self.before(sum(map(len, pieces))), *pieces]
 
 
 class Heads(dict[str, AnyHead]):
@@ -130,31 +127,6 @@ class Heads(dict[str, AnyHead]):
         return head
 
 
-class _Section:
-    """What a body has of one resource."""
-
-    __slots__ = ("head", "items", "pieces", "room", "size")
-
-    def __init__(self, head: AnyHead) -> None:
-        self.head = head
-        self.pieces: list[memoryview] = []
-        self.items = self.size = 0  # bytes, without and with the head
-        self.room = -1  # bytes that may come without making the head longer
-
-    def add(self, pieces: Sequence[memoryview]) -> int:
-        """Add *pieces*; return by how many bytes the body grows."""
-        self.pieces += pieces
-        added = sum(map(len, pieces))
-        self.items += added
-        self.room -= added
-        if self.room < 0:
-            before = self.size
-            self.size, self.room = self.head.with_items(self.items)
-            return self.size - before
-        self.size += added
-        return added
-
-
 class BodyBuilder:
     """Collects parcels into one body; *heads* are those of their owners.
 
@@ -162,28 +134,31 @@ class BodyBuilder:
 
     Attributes:
         items: how many there are.
-        size: the bytes of the body as it stands: what `build` would return.
+        size: the most bytes that the body has as it stands; some are those of lengths, which are
+            known when it is built.
     """
 
     def __init__(self, heads: Heads) -> None:
         self._heads = heads
-        self._sections: dict[str, _Section] = {}
+        self._sections: dict[str, list[memoryview]] = {}
         self.items = self.size = 0
 
     def add(self, parcel: Parcel) -> None:
         """Add the items of *parcel*."""
-        sections, size = self._sections, self.size or self._heads.frame
+        sections = self._sections
+        size = (self.size or self._heads.frame) + parcel.size
         for owner, pieces in parcel.pieces.items():
-            section = sections.get(owner)
-            if section is None:
-                section = sections[owner] = _Section(self._heads[owner])
-            size += section.add(pieces)
+            if owner in sections:
+                sections[owner] += pieces
+            else:
+                sections[owner] = [*pieces]
+                size += self._heads[owner].most
         self.size = size
         self.items += parcel.items
 
     def build(self) -> bytes:
         """Return the body: one complete request of its signal, every resource in it once."""
         body: list[bytes | memoryview] = []
-        for section in self._sections.values():
-            body += section.head.enclose(section.pieces, section.items)
+        for owner, pieces in self._sections.items():
+            body += self._heads[owner].enclose(pieces)
         return self._heads.join(body) if body else b""

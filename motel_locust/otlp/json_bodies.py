@@ -25,8 +25,6 @@ NAMES: Final[Mapping[Signal, tuple[str, str, str]]] = {
     "logs": ("resourceLogs", "scopeLogs", "logRecords"),
 }
 """What the arrays of resources, scopes and items are called."""
-NO_END: Final = 1 << 62
-"""Bytes; more than any body has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,12 @@ class JsonHead:
 
     BEHIND: ClassVar = b"]}]},"
 
-    def with_items(self, size: int) -> tuple[int, int]:
+    @property
+    def most(self) -> int:
         """See :class:`motel_locust.otlp.bodies.AnyHead`."""
-        return len(self.before) + size - 1 + len(self.BEHIND), NO_END
+        return len(self.before) - 1 + len(self.BEHIND)
 
-    def enclose(
-        self,
-        pieces: Sequence[memoryview],
-        size: int,  # noqa: ARG002  # the protocol's name
-    ) -> list[bytes | memoryview]:
+    def enclose(self, pieces: Sequence[memoryview]) -> list[bytes | memoryview]:
         """See :class:`motel_locust.otlp.bodies.AnyHead`."""
         *items, last = pieces
         return [self.before, *items, last[:-1], self.BEHIND]
