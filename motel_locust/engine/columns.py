@@ -208,7 +208,9 @@ class LinkColumns:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen, though nobody changes one: that makes it take three times as long to make, and wide
+# topologies have thousands a second.
+@dataclass(slots=True, eq=False)
 class Columns:
     """The spans of one shape in one batch, in order of release: arrays of equal length.
 

@@ -117,25 +117,24 @@ def cut_further(blocks: Sequence[Block], start: Cut, stop: Cut, *, max_bytes: in
 
 def _between_traces(blocks: Sequence[Block], start: Cut, stop: Cut, max_bytes: int) -> list[Cut]:
     """Return cuts between traces, as few as the limit allows; none without order of traces."""
-    runs = [slice(*rows) for rows in zip(start.tolist(), stop.tolist(), strict=True)]
-    traces = [block.trace[run] for block, run in zip(blocks, runs, strict=True)]
-    if any((trace[1:] < trace[:-1]).any() for trace in traces):
-        return []
-    first = min(int(trace[0]) for trace in traces if len(trace))
-    last = max(int(trace[-1]) for trace in traces if len(trace))
-    sizes = [
-        np.diff(block.offsets[run.start : run.stop + 1])
-        for block, run in zip(blocks, runs, strict=True)
-    ]
+    runs = list(zip(blocks, start.tolist(), stop.tolist(), strict=True))
+    traces = [block.trace[row:end] for block, row, end in runs]
+    joined = np.concatenate(traces)
+    falls = (joined[1:] < joined[:-1]).nonzero()[0] + 1
+    if not np.isin(falls, (stop - start).cumsum()).all():
+        return []  # in a block, not between two
+    first = int(joined.min())
+    joined -= first
+    size = np.concatenate([block.offsets[row + 1 : end + 1] for block, row, end in runs])
+    size -= np.concatenate([block.offsets[row:end] for block, row, end in runs])
     # Weights are doubles, exact up to 2**53 bytes.
-    size = np.bincount(np.concatenate(traces) - first, np.concatenate(sizes), last - first + 1)
-    end = size.astype(np.int64).cumsum()
+    ends = np.bincount(joined, size).astype(np.int64).cumsum()
     following: list[int] = []
     behind, done = 0, 0  # traces and bytes before the last cut
-    while end[-1] - done > max_bytes:
+    while ends[-1] - done > max_bytes:
         # The first trace that does not fit; the one after the cut goes on alone if it must.
-        behind = max(int(end.searchsorted(done + max_bytes, "right")), behind + 1)
-        done = end[behind - 1]
+        behind = max(int(ends.searchsorted(done + max_bytes, "right")), behind + 1)
+        done = ends[behind - 1]
         following.append(first + behind)
     wanted = np.array(following, np.int64)
     rows = [trace.searchsorted(wanted) for trace in traces]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from motel_locust.engine.spans import join, order_of
+from motel_locust.engine.spans import Item, join, order_of
 from motel_locust.otlp.attributes import content_segments
 from motel_locust.otlp.blocks import Block
 from motel_locust.otlp.layouts import layout_content, member_of
@@ -56,18 +56,18 @@ class GroupEncoder:
     def encode(
         self,
         columns: Sequence[Columns],
-        order: NDArray[np.int64] | slice,
+        order: NDArray[np.int64] | None,
         trace: NDArray[np.int64],
         trace_id: NDArray[np.void],
     ) -> Encoded:
-        """Return the spans of *columns* in an *order* that counts through the rows of all.
+        """Return the spans of *columns* in an *order* that counts through the rows of all, if any.
 
         Their traces are *trace*, int64[rows], with the ids *trace_id*, V16[traces].
         """
         # Rows that are written one behind the other take half the time of scattered ones.
         members = [self._members[id(each.shape)] for each in columns]
-        end_ns = join([each.end_ns for each in columns])[order]
-        failed = join([each.failed for each in columns])[order]
+        end_ns = _ordered([each.end_ns for each in columns], order)
+        failed = _ordered([each.failed for each in columns], order)
         parents = [each.parent_id for each in columns if each.parent_id is not None]
         text = [
             _text(member, first, each)
@@ -75,13 +75,13 @@ class GroupEncoder:
         ]
         places = zip(*(member.places for member, _ in members), strict=True)
         frame: Frame = [
-            trace_id[trace],
-            join([each.span_id for each in columns])[order],
-            join([each.start_ns for each in columns])[order],
+            trace_id.take(trace),
+            _ordered([each.span_id for each in columns], order),
+            _ordered([each.start_ns for each in columns], order),
             end_ns,
-            join(parents)[order] if parents else None,
-            join(text)[order],
-            *(join(list(map(_value, columns, of_each)))[order] for of_each in places),
+            _ordered(parents, order) if parents else None,
+            _ordered(text, order),
+            *(_ordered(list(map(_value, columns, of_each)), order) for of_each in places),
         ]
         pieces = [
             *self._failure.plan(failed, end_ns),
@@ -89,6 +89,12 @@ class GroupEncoder:
             *plan_all(self._fields, frame),
         ]
         return write(self._prefix.enclose(pieces), rows=len(trace))
+
+
+def _ordered(parts: Sequence[NDArray[Item]], order: NDArray[np.int64] | None) -> NDArray[Item]:
+    joined = join(parts)
+    # In two thirds of the time of an index.
+    return joined if order is None else joined.take(order)
 
 
 def _text(member: Member, first: int, columns: Columns) -> NDArray[np.int64]:
@@ -137,7 +143,7 @@ class Group:
         runs = list(pairwise([0, *changes, len(owners)]))
         starts = np.cumsum([0, *(each.trace.size for each in columns)])
         trace = join([each.trace for each in columns])
-        order: NDArray[np.int64] | slice = slice(None)
+        order = None
         if len(runs) < len(columns):
             key = _release(trace, starts, rows)
             order = join(
@@ -146,7 +152,7 @@ class Group:
                     for first, stop in runs
                 ]
             )
-        trace = trace[order]
+            trace = trace.take(order)
         encoded = self._encoder.encode(columns, order, trace, trace_id)
         for first, stop in runs:
             start, end = starts[first], starts[stop]
