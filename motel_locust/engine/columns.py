@@ -208,8 +208,8 @@ class LinkColumns:
         )
 
 
-# Not frozen, though nobody changes one: that makes it take three times as long to make, and wide
-# topologies have thousands a second.
+# Not frozen, though nobody changes one: it would take three times as long to make, and of wide
+# topologies thousands a second are made.
 @dataclass(slots=True, eq=False)
 class Columns:
     """The spans of one shape in one batch, in order of release: arrays of equal length.
