@@ -37,8 +37,8 @@ USERS = 10
 SETTLE_S = 1.5
 """From the last user's start to the window: the queue fills, plans and templates are made."""
 
-FULL = ("--rate", "3000000/s", "--on-full", "wait")
-"""More than a core can generate, by far; the endpoint's pace holds the schedule."""
+FULL = ("--rate", "10000000/s", "--on-full", "wait")
+"""More than some cores can generate, by far; the endpoint's pace holds the schedule."""
 
 START_S, END_S = 30.0, 60.0
 """The most that a start and an end may take, drain included."""

@@ -40,7 +40,7 @@ SPANS_OF_A_STEP: Final = 250
 MOST_SPANS_WALKED: Final = 400_000
 SPANS_OF_A_PIECE: Final = 100_000
 # Of a batch that is not to be handed out in pieces, such as that of a tick.
-MOST_SPANS: Final = 180_000
+MOST_SPANS: Final = 140_000
 # Where operations keep state, batches shape the telemetry: their size must depend on nothing else.
 MOST_GUARDED_TRACES: Final = 8_000
 # Until a batch has shown how large traces really are.
