@@ -37,7 +37,7 @@ SPANS_OF_A_SHAPE: Final = 8_000
 SPANS_OF_A_STEP: Final = 250
 # Whatever the plan, these keep a process at full speed below 250 MB. With 200 shapes, a walk of
 # half as many spans costs a quarter more for each; what it made is handed out in pieces.
-MOST_SPANS_WALKED: Final = 400_000
+MOST_SPANS_WALKED: Final = 520_000
 SPANS_OF_A_PIECE: Final = 100_000
 # Of a batch that is not to be handed out in pieces, such as that of a tick.
 MOST_SPANS: Final = 140_000

@@ -69,10 +69,6 @@ class GroupEncoder:
         end_ns = _ordered([each.end_ns for each in columns], order)
         failed = _ordered([each.failed for each in columns], order)
         parents = [each.parent_id for each in columns if each.parent_id is not None]
-        text = [
-            _text(member, first, each)
-            for (member, first), each in zip(members, columns, strict=True)
-        ]
         places = zip(*(member.places for member, _ in members), strict=True)
         frame: Frame = [
             trace_id.take(trace),
@@ -80,7 +76,7 @@ class GroupEncoder:
             _ordered([each.start_ns for each in columns], order),
             end_ns,
             _ordered(parents, order) if parents else None,
-            _ordered(text, order),
+            _ordered([_texts(members, columns)], order),
             *(_ordered(list(map(_value, columns, of_each)), order) for of_each in places),
         ]
         pieces = [
@@ -97,15 +93,28 @@ def _ordered(parts: Sequence[NDArray[Item]], order: NDArray[np.int64] | None) ->
     return joined if order is None else joined.take(order)
 
 
-def _text(member: Member, first: int, columns: Columns) -> NDArray[np.int64]:
-    """Return which text each row has, counted from the *first* one of *member*: int64[rows]."""
-    if not member.choices:
-        return np.full(len(columns.trace), first)
+def _texts(members: Sequence[tuple[Member, int]], columns: Sequence[Columns]) -> NDArray[np.int64]:
+    """Return which text each row of *columns* has: int64[rows].
+
+    Each has a member, whose texts begin at some number.
+    """
+    sizes = [len(each.trace) for each in columns]
+    texts = np.repeat([first for _, first in members], sizes)
+    stop = 0
+    for (member, _), each, size in zip(members, columns, sizes, strict=True):
+        start, stop = stop, stop + size
+        if member.choices:
+            texts[start:stop] += _chosen(member, each)
+    return texts
+
+
+def _chosen(member: Member, columns: Columns) -> NDArray[np.int64]:
+    """Return which of the *member*'s texts each row has: int64[rows]."""
     (place, _), *others = member.choices
     text = _value(columns, place)
     for place, options in others:
         text = text * options + _value(columns, place)
-    return first + text
+    return text
 
 
 def _value(columns: Columns, place: int) -> NDArray[Any]:
