@@ -317,7 +317,8 @@ senders = [gevent.spawn(send_for_ever) for _ in range(4)]
 gevent.sleep(0.2)
 for _ in range(40):
     subprocess.run([sys.executable, "-S", "-c", ""], check=True)
-gevent.killall(senders)
+# With a timer, as a run always has some: what gRPC wakes with does not keep gevent's loop going.
+gevent.killall(senders, timeout=60)
 """
 
 
