@@ -174,6 +174,7 @@ def _counts(
     rejected = {CIRCUIT_OPEN: nothing, QUEUE_FULL: nothing}
     errors = np.zeros(trace_edges.size, np.int64)
     for plan, each, row, released in zip(plans, columns, rows, spans, strict=True):
+        # Failures are few, so their places are counted, and not the rows between edges summed up.
         errors += each.failed.nonzero()[0].searchsorted(row)
         if plan.rejection:
             rejected[plan.rejection] = rejected[plan.rejection] + released
